@@ -1,0 +1,1 @@
+"""The world behind the ports: one third-party library a file."""

@@ -1,0 +1,1 @@
+"""Wiring: settings become a running tree."""

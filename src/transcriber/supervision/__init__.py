@@ -1,0 +1,1 @@
+"""Supervision: start, watch and restart anything that has `async def run(self)`."""
