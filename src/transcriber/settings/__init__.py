@@ -1,0 +1,60 @@
+"""Settings: what can be set, where it is read from, and how it is written as TOML."""
+
+from transcriber.settings.layers import KEYS, variable_of
+from transcriber.settings.loading import CONFIG_VARIABLE, Loaded, load, trace
+from transcriber.settings.reference import accepted, descriptions
+from transcriber.settings.schema import (
+    Buffering,
+    Capture,
+    CommitPolicy,
+    ComputeType,
+    Engine,
+    EngineDevice,
+    LogFormat,
+    LogLevel,
+    Logs,
+    Monitoring,
+    Output,
+    OutputFormat,
+    Pace,
+    Section,
+    Session,
+    Settings,
+    Storage,
+    Supervision,
+    Track,
+    Transcription,
+)
+from transcriber.settings.toml import to_toml
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "KEYS",
+    "Buffering",
+    "Capture",
+    "CommitPolicy",
+    "ComputeType",
+    "Engine",
+    "EngineDevice",
+    "Loaded",
+    "LogFormat",
+    "LogLevel",
+    "Logs",
+    "Monitoring",
+    "Output",
+    "OutputFormat",
+    "Pace",
+    "Section",
+    "Session",
+    "Settings",
+    "Storage",
+    "Supervision",
+    "Track",
+    "Transcription",
+    "accepted",
+    "descriptions",
+    "load",
+    "to_toml",
+    "trace",
+    "variable_of",
+]
