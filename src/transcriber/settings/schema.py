@@ -147,14 +147,11 @@ class Engine(Section, frozen=True, kw_only=True):
     ] = 1.0
     ping_deadline: Annotated[
         float, Meta(ge=0.5, le=120.0, description="Seconds without a sign of life after which the engine is replaced.")
-    ] = 5.0
+    ] = 10.0
     decode_deadline: Annotated[
-        float, Meta(ge=1.0, le=600.0, description="Seconds that one decode may take before the engine is replaced.")
-    ] = 60.0
-    load_timeout: Annotated[
         float,
-        Meta(ge=1.0, le=3600.0, description="Seconds that loading the model may take, its download not included."),
-    ] = 120.0
+        Meta(ge=1.0, le=600.0, description="Seconds a decode may take, beside five times its audio, before that too."),
+    ] = 30.0
 
     def __post_init__(self) -> None:
         """Refuse a deadline that passes before the next sign of life is even asked for."""
@@ -173,13 +170,13 @@ class Transcription(Section, frozen=True, kw_only=True):
     )
     min_silence: Annotated[
         float, Meta(ge=0.1, le=5.0, description="Seconds of silence that end an utterance (hangover).")
-    ] = 0.5
+    ] = 0.6
     pre_roll: Annotated[
         float, Meta(ge=0.0, le=1.0, description="Seconds of audio kept in front of the first speech of an utterance.")
-    ] = 0.25
+    ] = 0.3
     max_utterance: Annotated[
         float, Meta(ge=5.0, le=30.0, description="Seconds after which an utterance is cut; Whisper hears 30 at most.")
-    ] = 25.0
+    ] = 28.0
     partial_interval: Annotated[
         float, Meta(ge=0.1, le=10.0, description="Seconds of new speech between two decodes of an open utterance.")
     ] = 0.5
