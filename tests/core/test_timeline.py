@@ -1,0 +1,334 @@
+"""The clock of a capture: what is a hole, what is silence, and where everything stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcriber.core.timeline import Timeline, samples_of, silence
+from transcriber.types import RATE, AudioFormat, DeviceBlock, Gap, GapReason, Position, Reading, SampleFormat
+
+STEREO = AudioFormat(48_000, 2)
+CD = AudioFormat(44_100, 1)
+
+
+def loud(frames, form=STEREO):
+    return b"\x11" * (frames * form.frame_bytes)
+
+
+class Device:
+    """A device whose sound is a constant: it knows what time it is, and the timeline that it feeds."""
+
+    def __init__(self, form=STEREO, now=1000.0, *, live=True):
+        self.form, self.now, self.pieces = form, now, []
+        self.timeline = Timeline(live=live)
+        self.began = now
+        self.pieces += self.timeline.opened(form, now)
+
+    def play(self, duration, *, block=0.02, slow=1.0):
+        """Deliver sound block by block, each as soon as it sounded; `slow` is the device's second in real ones."""
+        for _ in range(round(duration / block)):
+            self.now += block * slow
+            self.burst(block)
+
+    def burst(self, duration, lost=0.0):
+        """Deliver sound at once."""
+        frames, gone = round(duration * self.form.rate), round(lost * self.form.rate)
+        self.pieces += self.timeline.feed(Reading(loud(frames, self.form), self.now, gone))
+
+    def wait(self, duration, *, look=0.1):
+        """Let time pass; the device has nothing to read."""
+        for _ in range(round(duration / look)):
+            self.now += look
+            self.pieces += self.timeline.feed(Reading(b"", self.now))
+
+    @property
+    def gaps(self):
+        return [
+            (piece.reason, round((piece.end - piece.start) / RATE, 2))
+            for piece in self.pieces
+            if isinstance(piece, Gap)
+        ]
+
+    @property
+    def behind(self):
+        """Seconds from the end of what was placed to now."""
+        return self.now - self.began - self.timeline.position / RATE
+
+    def heard(self):
+        """Runs of sound, as (start, end) in seconds on the track."""
+        runs = []
+        for piece in self.pieces:
+            if isinstance(piece, DeviceBlock) and piece.pcm.strip(b"\0\x80"):
+                start, end = piece.start / RATE, (piece.start + samples_of(piece.frames, piece.format.rate)) / RATE
+                if runs and start - runs[-1][1] < 0.001:
+                    runs[-1][1] = end
+                else:
+                    runs.append([start, end])
+        return [(round(start, 2), round(end, 2)) for start, end in runs]
+
+
+def assert_contiguous(pieces, position, start=0):
+    """Each piece begins where the one before ended, to the sample, by the arithmetic of a resampler."""
+    at, run, frames, form = start, start, 0, None
+    for piece in pieces:
+        assert piece.start == at
+        if isinstance(piece, Gap):
+            assert piece.end > piece.start
+            at = run = piece.end
+            frames = 0
+            continue
+        if piece.format != form:
+            form, run, frames = piece.format, at, 0
+        frames += piece.frames
+        at = run + samples_of(frames, form.rate)
+    assert at == position
+
+
+class TestCounting:
+    @given(
+        st.lists(st.integers(1, 5_000), max_size=40), st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000, 96_000])
+    )
+    def test_positions_are_the_same_however_the_frames_are_cut(self, cuts, rate):
+        form = AudioFormat(rate, 1)
+        cut, whole = Timeline(live=False), Timeline(live=False)
+        for timeline in (cut, whole):
+            timeline.opened(form, 5.0)
+        pieces = [piece for frames in cuts for piece in cut.feed(Reading(loud(frames, form), 5.0))]
+        whole.feed(Reading(loud(sum(cuts), form), 5.0))
+        assert cut.position == whole.position == round(sum(cuts) * RATE / rate)
+        assert_contiguous(pieces, cut.position)
+
+    def test_days_are_exact(self):
+        timeline = Timeline(live=False)
+        timeline.opened(CD, 0.0)
+        for _ in range(10 * 24 * 60):
+            timeline.feed(Reading(bytes(44_101 * 60 * 2), 0.0))
+        assert timeline.position == round(44_101 * 864_000 * RATE / 44_100)
+
+    def test_a_file_is_never_filled_and_never_interrupted(self):
+        device = Device(live=False)
+        device.play(1)
+        device.wait(60)
+        device.timeline.interrupted(device.now)
+        device.now += 60
+        assert device.timeline.opened(STEREO, device.now) == []
+        device.play(1)
+        assert device.heard() == [(0, 2)]
+        assert device.gaps == []
+
+    def test_a_track_may_begin_anywhere(self):
+        timeline = Timeline(live=True, start=Position(123))
+        assert timeline.opened(STEREO, 7.0) == []
+        assert timeline.feed(Reading(loud(480), 7.01))[0].start == 123
+        assert timeline.position == 123 + 160
+
+    def test_a_reading_before_opening_is_a_mistake(self):
+        with pytest.raises(RuntimeError, match="before the source was opened"):
+            Timeline(live=True).feed(Reading(b"", 0.0))
+
+
+class TestSilence:
+    def test_an_idle_loopback_gives_clocked_silence(self):
+        device = Device()
+        device.wait(10)
+        assert device.heard() == device.gaps == []
+        assert 0 <= device.behind <= 0.2
+        assert_contiguous(device.pieces, device.timeline.position)
+
+    def test_sound_after_silence_stands_where_it_sounded(self):
+        device = Device()
+        device.play(2)
+        for second in range(10):  # nothing adds up over the pauses
+            device.wait(3.15 + second / 100)
+            device.play(1)
+        assert device.gaps == []
+        assert [round(end - start, 2) for start, end in device.heard()] == [2.0] + [1.0] * 10
+        assert device.behind == pytest.approx(0, abs=0.05)
+
+    def test_a_short_wait_is_jitter(self):
+        device = Device()
+        device.play(1)
+        device.wait(0.15, look=0.05)
+        assert device.timeline.position == RATE
+
+    def test_silence_has_the_format_of_the_device(self):
+        for sample in SampleFormat:
+            device = Device(AudioFormat(48_000, 2, sample))
+            device.wait(1)
+            assert {piece.pcm.strip(b"\x80" if sample is SampleFormat.U8 else b"\0") for piece in device.pieces} == {
+                b""
+            }
+        assert silence(2, AudioFormat(8_000, 2, SampleFormat.U8)) == b"\x80" * 4
+
+    def test_silence_comes_in_blocks_of_an_ordinary_size(self):
+        device = Device()
+        device.wait(4, look=4)
+        assert max(piece.frames for piece in device.pieces) <= 24_000
+
+    def test_a_stall_of_the_device_that_catches_up_is_only_moved(self):
+        """What comes late is kept whole; the silence put before it is made up for by the next idle time."""
+        device = Device()
+        device.play(2)
+        device.wait(0.5)
+        device.burst(0.5)
+        device.play(5)
+        assert -0.5 <= device.behind < 0
+        device.wait(3)
+        assert 0 <= device.behind <= 0.2
+        assert device.gaps == []
+
+    def test_stutter_does_not_run_ahead_of_the_clock(self):
+        device = Device()
+        for _ in range(100):
+            device.play(1)
+            device.wait(0.5)
+            device.burst(0.5)
+        assert device.behind > -1
+        assert device.gaps == []
+
+
+class TestLoss:
+    def test_frames_that_the_source_counted_as_lost_are_a_gap(self):
+        device = Device()
+        device.play(1)
+        device.now += 0.5
+        device.burst(0.02, lost=0.48)
+        device.play(3)
+        assert device.gaps == [(GapReason.OVERLOAD, 0.48)]
+        assert device.heard() == [(0, 1), (1.48, 4.5)]
+
+    def test_frames_dropped_without_a_word_are_found_by_the_clock(self):
+        """As WASAPI does: a reader stalls for 3 s, 1 s was kept, 2 s are gone, and sound goes on."""
+        device = Device()
+        device.play(5)
+        device.now += 3
+        device.burst(1)
+        device.play(10)
+        assert device.gaps == [(GapReason.OVERLOAD, 2.0)]
+        assert device.behind == pytest.approx(0, abs=0.05)
+        assert_contiguous(device.pieces, device.timeline.position)
+
+    def test_a_stall_of_the_reader_that_catches_up_is_nothing(self):
+        device = Device()
+        device.play(5)
+        device.now += 3
+        for _ in range(150):
+            device.burst(0.02)
+        device.play(5)
+        assert device.gaps == []
+        assert device.heard() == [(0, 13)]
+
+    @pytest.mark.parametrize("slow", [1.01, 1.0001, 0.9999])
+    def test_a_crystal_that_is_off_is_followed(self, slow):
+        device = Device()
+        device.play(300, slow=slow)
+        device.wait(2)
+        device.play(1)
+        assert device.gaps == []
+        (_, first_end), (start, _) = device.heard()
+        assert first_end == 300
+        assert start - first_end == pytest.approx(2, abs=0.03)
+
+    def test_a_steady_latency_is_not_a_loss(self):
+        device = Device()
+        device.now += 0.6
+        device.play(10)
+        assert device.gaps == []
+        assert device.heard() == [(0, 10)]
+
+    def test_the_silence_of_a_computer_that_slept_is_a_gap(self):
+        device = Device()
+        device.play(1)
+        device.wait(2)
+        device.wait(3_600, look=3_600)
+        device.play(1)
+        assert device.gaps == [(GapReason.OVERLOAD, pytest.approx(3_600, abs=0.3))]
+        assert device.behind == pytest.approx(0, abs=0.05)
+
+
+class TestOutage:
+    def test_it_is_named_from_the_last_sample_to_the_reopened_device(self):
+        device = Device()
+        device.play(1)
+        device.timeline.interrupted(device.now)
+        device.now += 2.5
+        assert device.timeline.idle(device.now) == []
+        device.pieces += device.timeline.opened(STEREO, device.now)
+        device.play(1)
+        assert device.gaps == [(GapReason.DEVICE, 2.5)]
+        assert device.heard() == [(0, 1), (3.5, 4.5)]
+
+    def test_a_fallback_with_another_rate_goes_on_where_the_gap_ends(self):
+        device = Device()
+        device.play(1)
+        device.timeline.interrupted(device.now)
+        device.now += 1
+        device.form = CD
+        device.pieces += device.timeline.opened(CD, device.now)
+        device.play(2)
+        assert device.heard() == [(0, 1), (2, 4)]
+        assert_contiguous(device.pieces, device.timeline.position)
+
+    def test_a_device_that_never_opened_is_missing_from_the_first_try(self):
+        timeline = Timeline(live=True)
+        timeline.interrupted(10.0)
+        timeline.interrupted(12.0)
+        assert timeline.opened(STEREO, 14.0) == [Gap(Position(0), Position(4 * RATE), GapReason.DEVICE)]
+
+    def test_an_outage_that_lasts_to_the_end_is_named_too(self):
+        device = Device()
+        device.play(1)
+        device.timeline.interrupted(device.now, GapReason.OVERLOAD)
+        assert device.timeline.ended(device.now + 2) == [Gap(Position(RATE), Position(3 * RATE), GapReason.OVERLOAD)]
+        assert device.timeline.ended(device.now + 9) == []
+
+    def test_opening_again_without_a_word_is_an_outage(self):
+        device = Device()
+        device.play(1)
+        assert device.timeline.opened(STEREO, device.now + 1) == [
+            Gap(Position(RATE), Position(2 * RATE), GapReason.DEVICE)
+        ]
+
+    def test_the_gap_is_as_long_as_the_outage_though_the_crystal_was_slow(self):
+        device = Device()
+        device.play(300, slow=1.01)
+        device.timeline.interrupted(device.now)
+        device.now += 2
+        device.pieces += device.timeline.opened(STEREO, device.now)
+        assert device.gaps == [(GapReason.DEVICE, pytest.approx(2, abs=0.02))]
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("play"), st.floats(0.02, 3)),
+    st.tuples(st.just("wait"), st.floats(0.1, 8)),
+    st.tuples(st.just("stall"), st.floats(0.1, 8)),
+    st.tuples(st.just("lose"), st.floats(0.01, 3)),
+    st.tuples(st.just("outage"), st.floats(0.01, 30)),
+    st.tuples(st.just("other"), st.floats(0.01, 3)),
+)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_whatever_happens_every_sample_is_placed_and_every_hole_named(steps):
+    device = Device()
+    delivered = 0.0
+    for step, duration in steps:
+        match step:
+            case "play":
+                device.play(duration)
+                delivered += round(duration / 0.02) * 0.02
+            case "wait":
+                device.wait(duration)
+            case "stall":
+                device.now += duration
+            case "lose":
+                device.burst(0.02, lost=duration)
+                delivered += 0.02
+            case _:
+                device.timeline.interrupted(device.now)
+                device.now += duration
+                device.form = CD if step == "other" else STEREO
+                device.pieces += device.timeline.opened(device.form, device.now)
+    assert_contiguous(device.pieces, device.timeline.position)
+    sound = [piece for piece in device.pieces if isinstance(piece, DeviceBlock) and piece.pcm.strip(b"\0")]
+    assert sum(piece.frames / piece.format.rate for piece in sound) == pytest.approx(delivered, abs=0.02)
