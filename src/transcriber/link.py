@@ -1,0 +1,242 @@
+"""Bounded links between actors. They outlive their readers, and so do the messages.
+
+A link belongs to whoever wires the actors. Each life of a reader gets its own clone of the receiving end; the link
+keeps one too, so that a reader's crash never breaks a producer: producers wait, and the next life goes on where the
+last one stopped. Delivery is at least once and in order: what was in hand at a crash is delivered again, first.
+
+What is not promised: a *native* asyncio cancel (`task.cancel()`, `asyncio.timeout`) that races a delivery takes the
+message with it. anyio's scopes lose nothing.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+import anyio
+from anyio.lowlevel import checkpoint
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatistics:
+    """What went through a link so far.
+
+    At rest `received == handled + set_aside + depth`: `depth` counts the message in hand, and those that wait.
+    """
+
+    capacity: int
+    depth: int
+    peak_depth: int
+    received: int
+    handled: int
+    redelivered: int
+    refused: int
+    """Messages that `offer` found no room for."""
+    set_aside: int
+    ended: bool
+
+
+class Link[T]:
+    """A bounded queue of messages from producers to one reader at a time.
+
+    `on_poison` is told every message that is set aside, after `attempts` lives crashed on it; if it raises, the
+    message stays and is delivered again.
+    """
+
+    def __init__(
+        self, name: str, capacity: int, *, on_poison: Callable[[T], None] | None = None, attempts: int = 3
+    ) -> None:
+        if capacity < 1 or attempts < 1:
+            raise ValueError(f"link {name}: capacity and attempts must be 1 or more, not {capacity} and {attempts}")
+        self.name = name
+        self._capacity = capacity
+        self._send, self._receive = anyio.create_memory_object_stream[T](capacity)
+        self._desk = _Desk[T](attempts, on_poison)
+        self._received = self._refused = self._peak = 0
+        self._ended = False
+
+    def __del__(self) -> None:
+        # A link is memory and nothing else: to drop one is no leak, so anyio need not warn of one.
+        if hasattr(self, "_desk"):
+            self._send.close()
+            self._receive.close()
+
+    async def put(self, message: T) -> None:
+        """Give a message to the reader; wait while the link is full, also while its reader is being restarted.
+
+        Raises:
+            anyio.ClosedResourceError: the link has ended, before or while waiting; the message was not taken.
+
+        """
+        await self._send.send(message)
+        self._count()
+
+    def offer(self, message: T) -> bool:
+        """Give a message to the reader if there is room now. False is counted as refused.
+
+        Raises:
+            anyio.ClosedResourceError: the link has ended.
+
+        """
+        try:
+            self._send.send_nowait(message)
+        except anyio.WouldBlock:
+            self._refused += 1
+            return False
+        self._count()
+        return True
+
+    def end(self) -> None:
+        """Say that nothing more will come: readers get what is there, then their loop ends. Idempotent."""
+        self._ended = True
+        self._send.close()
+
+    def inbox(self) -> AbstractContextManager[AsyncIterator[T]]:
+        """Return the receiving end for one life of the reader, to be entered once.
+
+        A message counts as handled when the next one is asked for, or when the context is left without an error. If
+        it is left with one, the message in hand is the first that the next life gets. An `Exception` counts as a
+        crash on that message; cancellation and its like do not (see `blame`).
+
+        A link has one reader: entering a new inbox retires one that is still open (a life that would not die), whose
+        next request raises `anyio.ClosedResourceError` and whose message in hand goes to the new one.
+        """
+        return self._life()
+
+    @contextmanager
+    def _life(self) -> Generator[AsyncIterator[T]]:
+        desk = self._desk
+        with self._receive.clone() as stream:
+            inbox = _Inbox(stream, desk)
+            desk.seat(inbox)
+            try:
+                yield inbox
+            except Exception:
+                if not inbox.retired:
+                    desk.blame()
+                raise
+            else:
+                if not inbox.retired:
+                    desk.settle()
+            finally:
+                desk.leave(inbox)
+
+    def pending(self) -> bool:
+        """Whether there is a message to handle, or in hand."""
+        return self._depth() > 0
+
+    def progress(self) -> int:
+        """Return a counter that moves when a message is handled or set aside."""
+        return self._desk.handled + self._desk.set_aside
+
+    def blame(self) -> None:
+        """Take back the message in hand as one that its reader crashed on.
+
+        For whoever is about to cancel a reader that hangs on a message (`Watch.on_hung`), since a cancelled reader
+        says nothing about its message.
+        """
+        self._desk.blame()
+
+    def statistics(self) -> LinkStatistics:
+        """Return the counters as they are now."""
+        return LinkStatistics(
+            capacity=self._capacity,
+            depth=self._depth(),
+            peak_depth=self._peak,
+            received=self._received,
+            handled=self._desk.handled,
+            redelivered=self._desk.redelivered,
+            refused=self._refused,
+            set_aside=self._desk.set_aside,
+            ended=self._ended,
+        )
+
+    def _count(self) -> None:
+        self._received += 1
+        self._peak = max(self._peak, self._depth())
+
+    def _depth(self) -> int:
+        return self._receive.statistics().current_buffer_used + len(self._desk.unsettled)
+
+
+@dataclass(slots=True)
+class _Desk[T]:
+    """What the lives of a reader hand on to each other."""
+
+    attempts: int
+    on_poison: Callable[[T], None] | None
+    unsettled: deque[T] = field(default_factory=deque[T])
+    """The message in hand, or to be delivered again. (A retired inbox may add one that was on its way to it.)"""
+    in_hand: bool = False
+    """Whether the life that is seated has the first of them."""
+    crashes: int = 0
+    handled: int = 0
+    redelivered: int = 0
+    set_aside: int = 0
+    inbox: "_Inbox[T] | None" = None
+
+    def seat(self, inbox: "_Inbox[T]") -> None:
+        if self.inbox is not None:
+            self.inbox.retire()
+        self.inbox = inbox
+        self.in_hand = False
+
+    def leave(self, inbox: "_Inbox[T]") -> None:
+        if self.inbox is inbox:
+            self.inbox = None
+            self.in_hand = False
+
+    def settle(self) -> None:
+        if self.in_hand:
+            self.in_hand = False
+            self.unsettled.popleft()
+            self.crashes = 0
+            self.handled += 1
+
+    def blame(self) -> None:
+        if not self.in_hand:
+            return
+        self.in_hand = False
+        self.crashes += 1
+        if self.crashes >= self.attempts:
+            if self.on_poison is not None:
+                self.on_poison(self.unsettled[0])
+            self.unsettled.popleft()
+            self.crashes = 0
+            self.set_aside += 1
+
+
+class _Inbox[T]:
+    """The receiving end of one life. Not a generator, so that a cancelled request leaves it usable."""
+
+    def __init__(self, stream: MemoryObjectReceiveStream[T], desk: _Desk[T]) -> None:
+        self._stream = stream
+        self._desk = desk
+        self.retired = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        desk = self._desk
+        if not self.retired:
+            desk.settle()
+        again = bool(desk.unsettled)
+        if again:
+            await checkpoint()
+        else:
+            try:
+                desk.unsettled.append(await self._stream.receive())
+            except anyio.EndOfStream:
+                raise StopAsyncIteration from None
+        if self.retired:
+            raise anyio.ClosedResourceError
+        desk.redelivered += again
+        desk.in_hand = True
+        return desk.unsettled[0]
+
+    def retire(self) -> None:
+        self.retired = True
+        self._stream.close()
