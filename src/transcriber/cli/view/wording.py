@@ -1,0 +1,54 @@
+"""Events in words, the same in every view for people."""
+
+from transcriber.core.ledger import tally
+from transcriber.core.stamps import clock
+from transcriber.events import GapFound, SessionStarted, StateChanged, Summary
+from transcriber.types import RATE, seconds
+
+
+def of_gap(event: GapFound) -> str:
+    """Return what is missing, from when to when, and why."""
+    return f"[gap {clock(event.gap.start)}–{clock(event.gap.end)}: {event.gap.reason}]"  # noqa: RUF001 - a range
+
+
+def of_session(event: SessionStarted) -> str:
+    """Return the session and what it records."""
+    verb = "resumed" if event.resumed else "started"
+    tracks = ", ".join(f"{track.name} = {track.source}" for track in event.tracks)
+    return f"[session {event.id} {verb}: {tracks}]"
+
+
+def of_state(event: StateChanged) -> str:
+    """Return what changed, and why."""
+    where = f" ({event.track})" if event.track else ""
+    why = f": {event.reason}" if event.reason else ""
+    return f"[{event.component}{where}: {event.before} → {event.after}{why}]"
+
+
+def of_summary(event: Summary) -> str:
+    """Return the figures of the run that a person asks for."""
+    ledger = tally(event.tracks)
+    parts = [
+        f"{clock(round(event.elapsed * RATE))} elapsed",
+        f"{count(ledger.words, 'word')} in {count(ledger.segments, 'segment')}",
+        f"{ledger.captured:.1f} s captured, {ledger.coverage:.2%} covered",
+    ]
+    if ledger.gaps:
+        missing = seconds(ledger.samples.missing)
+        parts.append(f"{count(ledger.gaps, 'gap')} ({missing:.1f} s missing)")
+    if ledger.commit_p50 is not None and ledger.commit_p95 is not None:
+        parts.append(f"commit latency p50 {ledger.commit_p50:.2f} s, p95 {ledger.commit_p95:.2f} s")
+    if event.restarts:
+        parts.append(count(event.restarts, "restart"))
+    if not event.complete:
+        parts.append("incomplete: `transcriber resume` finishes it")
+    return f"[{' · '.join(parts)}]"
+
+
+def count(number: int, noun: str) -> str:
+    """Return the number with its noun.
+
+    >>> count(1, "gap"), count(2, "gap")
+    ('1 gap', '2 gaps')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
