@@ -39,13 +39,17 @@ def make_source(spec: SourceSpec, pace: str) -> Source:
     """Return the source of a spec.
 
     Raises:
-        ConfigError: no source has this scheme, what registered it cannot be imported, or the spec is wrong.
+        ConfigError: none or more than one has this scheme, it cannot be imported, or the spec is wrong.
 
     """
     found = entry_points(group=GROUP, name=spec.scheme)
     if not found:
         raise ConfigError(
             f"source {spec!s}: no such scheme {spec.scheme!r}; there are {', '.join(schemes()) or 'none'}"
+        )
+    if len(found) > 1:
+        raise ConfigError(
+            f"source {spec!s}: its scheme is registered by {' and by '.join(map(_owner, found))}; keep one"
         )
     return _load(next(iter(found)))(spec, pace)
 
@@ -54,7 +58,10 @@ def _load(entry: EntryPoint) -> SourceFactory:
     try:
         return cast("SourceFactory", entry.load())
     except Exception as error:  # whatever a module of someone else does while it is imported
-        owner = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown distribution"
         raise ConfigError(
-            f"source {entry.name}: {owner} registers it as {entry.value}, which cannot be imported: {error!r}"
+            f"source {entry.name}: {_owner(entry)} registers it as {entry.value}, which cannot be imported: {error!r}"
         ) from error
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unnamed distribution"
