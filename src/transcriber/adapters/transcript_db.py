@@ -1,0 +1,297 @@
+"""The transcript of a session: SQLite, one durable transaction for each event. Blocking: called in the disk's thread.
+
+An event, what it changes and the cursor go in together or not at all, so that after a crash the three agree. Applying
+an event again changes nothing: it is known by its number, and a segment or a gap by its track and start as well.
+"""
+
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from transcriber.adapters import transcript_db_schema as schema
+from transcriber.errors import StorageError
+from transcriber.events import Committed, Envelope, Event, GapFound, Partial, SegmentClosed, StateChanged
+from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
+
+RESERVED = 1_000
+"""Event numbers that are reserved at a time: one transaction for so many, and at most so many skipped by a crash."""
+
+_WORD_COLUMNS = 'text, start, "end", probability'
+_SEGMENT_COLUMNS = 'segments.id, segments.track, segments.start, segments."end", segments.language'
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptCounts:
+    """How much is in a transcript."""
+
+    segments: int
+    words: int
+    """With those that are committed and not yet in a segment."""
+    gaps: int
+    events: int
+
+
+class TranscriptDatabase:
+    """One connection to `transcript.db`. After an error it is closed, and the next call opens a new one.
+
+    Every method raises StorageError if the database cannot be written or read, or is damaged.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self._path = path
+        self._writable = writable
+        self._busy = False
+        self._connection: sqlite3.Connection | None = self._connect()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a transcript to write, and make it if it is not there."""
+        return cls(path, writable=True)
+
+    @classmethod
+    def view(cls, path: Path) -> Self:
+        """Open a transcript only to read, also one that is being written by another process."""
+        return cls(path, writable=False)
+
+    def close(self) -> None:
+        """Close the connection; a finished transcript is then one file. Idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._writable:
+            with suppress(sqlite3.Error):  # somebody reads: the side files stay, and are as good
+                connection.execute("PRAGMA busy_timeout = 0")
+                connection.execute("PRAGMA journal_mode = DELETE")
+        connection.close()
+
+    def disconnect(self) -> None:
+        """Let the next call open a new connection. For who gave a call that missed the disk's deadline.
+
+        The old connection is closed by whoever is stuck in it.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None and not self._busy:
+            connection.close()
+
+    def apply(
+        self, envelope: Envelope, json_line: str, coverage: Coverage | None = None, track: TrackName | None = None
+    ) -> bool:
+        """Store an event with what it changes, and move the cursor of `track`, in one durable transaction.
+
+        Returns False if the event, or its segment or gap, is stored already: then only the cursor moves, which never
+        goes back. A `Partial` is not stored.
+
+        Raises:
+            ValueError: the event contradicts what is stored: a segment that is not exactly its commits, or a
+                coverage that does not add up. Nothing was changed.
+
+        """
+        event = envelope.event
+        with self._transaction() as connection:
+            known = schema.number(connection, "SELECT count(*) FROM events WHERE seq = ?", envelope.seq)
+            fresh = not known and _store(connection, event)
+            if fresh and not isinstance(event, Partial):
+                row = (envelope.seq, envelope.emitted, _track_of(event), json_line)
+                connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", row)
+            if coverage is not None and track is not None:
+                _move_cursor(connection, track, coverage)
+        return fresh
+
+    def reserve(self, count: int = RESERVED) -> range:
+        """Return event numbers that were never given before and never will be again, whatever crashes."""
+        with self._transaction() as connection:
+            query = "UPDATE meta SET value = value + ? WHERE key = 'reserved' RETURNING value"
+            last = schema.number(connection, query, count)
+        return range(last - count + 1, last + 1)
+
+    def reserve_up_to(self, last: int) -> None:
+        """Never give an event number up to `last`: for a database made anew in place of a damaged one."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'reserved'", (last,))
+
+    def reserved(self) -> int:
+        """Return the highest event number that may have been given."""
+        with self._reading() as connection:
+            return schema.number(connection, "SELECT value FROM meta WHERE key = 'reserved'")
+
+    def cursor(self, track: TrackName) -> Coverage:
+        """Return what became of a track's samples so far."""
+        with self._reading() as connection:
+            query = "SELECT position, transcribed, silence, missing FROM cursor WHERE track = ?"
+            row = connection.execute(query, (track,)).fetchone()
+        return Coverage(*row) if row else Coverage()
+
+    def open_words(self, track: TrackName) -> Sequence[Word]:
+        """Return the words that are committed and not yet in a segment: a resumed run goes on after them."""
+        query = f"SELECT {_WORD_COLUMNS} FROM words WHERE track = ? AND segment IS NULL ORDER BY seq"  # noqa: S608 - constant
+        with self._reading() as connection:
+            return [Word(*row) for row in connection.execute(query, (track,))]
+
+    def segments(self, track: TrackName | None = None) -> Iterator[Segment]:
+        """Yield the segments of a track, or of all tracks together, by start."""
+        query = f"SELECT {_SEGMENT_COLUMNS} FROM segments WHERE ?1 IS NULL OR track = ?1 ORDER BY start, track"  # noqa: S608 - constant
+        yield from self._select_segments(query, track)
+
+    def gaps(self, track: TrackName | None = None) -> Sequence[tuple[TrackName, Gap]]:
+        """Return the gaps of a track, or of all tracks together, by start."""
+        query = 'SELECT track, start, "end", reason FROM gaps WHERE ?1 IS NULL OR track = ?1 ORDER BY start, track'
+        with self._reading() as connection:
+            rows = connection.execute(query, (track,)).fetchall()
+        return [(name, Gap(start, end, GapReason(reason))) for name, start, end, reason in rows]
+
+    def events(self, after: int = 0, limit: int = 1_000) -> Sequence[tuple[int, str]]:
+        """Return numbers and JSON lines of the stored events with a number above `after`, in order."""
+        query = "SELECT seq, json FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        with self._reading() as connection:
+            return connection.execute(query, (after, limit)).fetchall()
+
+    def search(self, text: str, limit: int = 1_000) -> Sequence[Segment]:
+        """Return the segments that contain all words of `text`, or `text` as it stands, by start."""
+        order = "ORDER BY segments.start, segments.track LIMIT ?"
+        found: Sequence[Segment] = ()
+        if self._has_index() and text.split():
+            query = (
+                f"SELECT {_SEGMENT_COLUMNS} FROM segments_text JOIN segments ON segments.seq = segments_text.rowid "  # noqa: S608 - constant
+                f"WHERE segments_text MATCH ? {order}"
+            )
+            words = " ".join('"{}"'.format(word.replace('"', '""')) for word in text.split())
+            found = tuple(self._select_segments(query, words, limit))
+        if not found:
+            # Languages without spaces are one word to the index; and a SQLite may come without it.
+            query = f"SELECT {_SEGMENT_COLUMNS} FROM segments WHERE instr(lower(text), lower(?)) {order}"  # noqa: S608 - constant
+            found = tuple(self._select_segments(query, text.strip(), limit))
+        return found
+
+    def counts(self, track: TrackName | None = None) -> TranscriptCounts:
+        """Return how much is stored of a track, or of the session."""
+        with self._reading() as connection:
+            return TranscriptCounts(
+                *(
+                    schema.number(connection, f"SELECT count(*) FROM {table} WHERE ?1 IS NULL OR track = ?1", track)  # noqa: S608 - constant
+                    for table in ("segments", "words", "gaps", "events")
+                )
+            )
+
+    def faults(self) -> Sequence[str]:
+        """Return what SQLite's own check finds wrong with the file; nothing if it is sound."""
+        with self._reading() as connection:
+            rows: list[tuple[str]] = connection.execute("PRAGMA quick_check(10)").fetchall()
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    def _has_index(self) -> bool:
+        with self._reading() as connection:
+            return bool(schema.number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'segments_text'"))
+
+    def _select_segments(self, query: str, *arguments: object) -> Iterator[Segment]:
+        with self._reading() as connection:
+            rows = connection.execute(query, arguments).fetchall()
+        words = f"SELECT {_WORD_COLUMNS} FROM words WHERE segment = ? ORDER BY seq"  # noqa: S608 - constant
+        for name, track, start, end, language in rows:
+            with self._reading() as connection:
+                spoken = tuple(Word(*row) for row in connection.execute(words, (name,)))
+            yield Segment(SegmentId(name), TrackName(track), Position(start), Position(end), spoken, language)
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        """Give the connection; an error of the database closes it, and comes out as StorageError."""
+        connection = self._connection or self._connect()
+        self._connection = connection
+        self._busy = True
+        try:
+            yield connection
+        except sqlite3.IntegrityError as error:
+            raise ValueError(f"the event contradicts the transcript: {error}") from error
+        except sqlite3.Error as error:
+            self._connection = None
+            raise self._explain(error) from error
+        finally:
+            self._busy = False
+            if connection is not self._connection:
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return schema.connect(self._path) if self._writable else schema.connect_to_read(self._path)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: sqlite3.Error) -> StorageError:
+        return StorageError(f"{self._path}: {error}; check the disk, or resume the session to repair it")
+
+
+def _store(connection: sqlite3.Connection, event: Event) -> bool:
+    """Store what an event changes, and tell whether it was news."""
+    match event:
+        case Committed(track, words):
+            _add_words(connection, track, words, None)
+            return True
+        case SegmentClosed(segment):
+            return _close_segment(connection, segment)
+        case GapFound(track, gap):
+            row = (track, gap.start, gap.end, gap.reason.value)
+            return connection.execute("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)", row).rowcount == 1
+        case _:
+            return True
+
+
+def _close_segment(connection: sqlite3.Connection, segment: Segment) -> bool:
+    """Store a segment, and put the open words of its track in it: they are its first words, if not all of them."""
+    row = (segment.id, segment.track, segment.start, segment.end, segment.text, segment.language)
+    insert = (
+        'INSERT INTO segments (id, track, start, "end", text, language) VALUES (?, ?, ?, ?, ?, ?)'
+        "ON CONFLICT (track, start) DO NOTHING"
+    )
+    if connection.execute(insert, row).rowcount == 0:
+        return False
+    query = 'SELECT seq, text, start, "end" FROM words WHERE track = ? AND segment IS NULL ORDER BY seq LIMIT ?'
+    committed = connection.execute(query, (segment.track, len(segment.words))).fetchall()
+    for (_, *stored), word in zip(committed, segment.words, strict=False):
+        if stored != [word.text, word.start, word.end]:
+            raise ValueError(f"segment {segment.id} is not exactly its commits at {word.start}")
+    connection.executemany("UPDATE words SET segment = ? WHERE seq = ?", [(segment.id, row[0]) for row in committed])
+    _add_words(connection, segment.track, segment.words[len(committed) :], segment.id)
+    return True
+
+
+def _add_words(
+    connection: sqlite3.Connection, track: TrackName, words: Sequence[Word], segment: SegmentId | None
+) -> None:
+    rows = [(track, word.start, word.end, word.text, word.probability, segment) for word in words]
+    insert = 'INSERT INTO words (track, start, "end", text, probability, segment) VALUES (?, ?, ?, ?, ?, ?)'
+    connection.executemany(insert, rows)
+
+
+def _move_cursor(connection: sqlite3.Connection, track: TrackName, coverage: Coverage) -> None:
+    row = (track, coverage.position, coverage.transcribed, coverage.silence, coverage.missing)
+    connection.execute(
+        "INSERT INTO cursor VALUES (?, ?, ?, ?, ?) ON CONFLICT (track) DO UPDATE SET "
+        "(position, transcribed, silence, missing) = "
+        "(excluded.position, excluded.transcribed, excluded.silence, excluded.missing) "
+        "WHERE excluded.position >= position",
+        row,
+    )
+
+
+def _track_of(event: Event) -> TrackName | None:
+    match event:
+        case SegmentClosed(segment):
+            return segment.track
+        case Committed() | GapFound() | StateChanged() | Partial():
+            return event.track
+        case _:
+            return None
