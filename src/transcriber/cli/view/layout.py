@@ -48,7 +48,7 @@ class Layout:
         width = max(size.width - 1, 1)
         room = max((size.height // 2 - 1) // max(len(tails), 1), 1)
         rows = [row for track, tail in tails for row in self._tail(track, tail, width, room)]
-        return [*rows[-max(size.height - 2, 0) :], self._status(status, width)]
+        return [*rows[max(len(rows) - size.height + 2, 0) :], self._status(status, width)]
 
     def _tail(self, track: TrackName, tail: Tail, width: int, room: int) -> list[Text]:
         text = Text.assemble((clock(tail.start), "dim"), "  ").append_text(self._label(track))
