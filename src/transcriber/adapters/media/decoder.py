@@ -1,0 +1,137 @@
+"""The parent's end of the decoding process: started, read, and never left behind."""
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import msgspec
+from anyio.abc import ByteReceiveStream, Process
+
+from transcriber.adapters.media.header import Header
+from transcriber.errors import ConfigError, SourceError
+from transcriber.types import AudioFormat
+
+# An own group of processes keeps Ctrl-C in a terminal from the child: it is the parent that answers it.
+_NEW_SESSION = sys.platform != "win32"
+_CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+
+_MOST_HEADER = 4_096
+_MOST_COMPLAINT = 65_536
+
+
+class Decoder:
+    """A running decoding process, and what came through its pipe and was not yet taken."""
+
+    def __init__(self, path: Path, process: Process) -> None:
+        self.header = Header(0, 0)
+        self._path = path
+        self._process = process
+        self._held = bytearray()
+        self._taken = 0
+
+    @classmethod
+    async def start(cls, path: Path, skip: int = 0) -> "Decoder":
+        """Decode a file from its frame `skip` on.
+
+        Raises:
+            ConfigError: there is no such file, or it may not be read.
+            SourceError: it is not audio.
+
+        """
+        _check(path)
+        # -P: a module that happens to lie in the current folder is not meant.
+        command = [sys.executable, "-P", "-m", "transcriber.adapters.media.worker", str(path), "--skip", str(skip)]
+        process = await anyio.open_process(
+            command, stdin=subprocess.PIPE, creationflags=_CREATION_FLAGS, start_new_session=_NEW_SESSION
+        )
+        decoder = cls(path, process)
+        try:
+            await decoder._read_header()
+        except BaseException:
+            await decoder.stop()
+            raise
+        decoder._taken = skip
+        return decoder
+
+    @property
+    def form(self) -> AudioFormat:
+        """The format of the frames."""
+        return self.header.form
+
+    async def fill(self, frames: int) -> int:
+        """Wait until `frames` are held, or the last ones are, and return their number. It may be cancelled.
+
+        Raises:
+            SourceError: nothing is held any more, and the file or its decoder is at fault.
+
+        """
+        size = frames * self.form.frame_bytes
+        while len(self._held) < size and (pcm := await self._receive(size - len(self._held))):
+            self._held += pcm
+        held = len(self._held) // self.form.frame_bytes
+        if not held and (complaint := await self._complaint()):
+            raise SourceError(f"file {self._path}: {complaint}")
+        return held
+
+    def take(self) -> bytes:
+        """Return the frames that are held, and hold them no more."""
+        size = len(self._held) // self.form.frame_bytes * self.form.frame_bytes
+        pcm = bytes(self._held[:size])
+        del self._held[:size]
+        self._taken += size // self.form.frame_bytes
+        return pcm
+
+    async def stop(self) -> None:
+        """Kill the process, and wait until nothing of it is left."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        with anyio.CancelScope(shield=True):
+            await self._process.aclose()
+
+    async def _read_header(self) -> None:
+        line = bytearray()
+        while b"\n" not in line and (piece := await self._receive(_MOST_HEADER)):
+            line += piece
+        header, _, self._held = line.partition(b"\n")
+        try:
+            self.header = msgspec.json.decode(header, type=Header)
+        except msgspec.DecodeError:
+            complaint = await self._complaint()
+            raise SourceError(f"file {self._path}: cannot be read as audio: {complaint}") from None
+
+    async def _receive(self, size: int) -> bytes:
+        try:
+            return await _stream(self._process.stdout).receive(size)
+        except anyio.EndOfStream:
+            return b""
+
+    async def _complaint(self) -> str | None:
+        """Return why the frames ended, or None if that was their end."""
+        text = b""
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+            text = await _stream(self._process.stderr).receive(_MOST_COMPLAINT)
+        status = await self._process.wait()
+        if status == 0:
+            return None
+        if lines := text.decode(errors="replace").strip().splitlines():
+            return lines[-1]
+        at = f" after {self._taken / self.form.rate:.2f} s" if self.form.rate else ""
+        return f"its decoder died{at} with status {status}"
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise SourceError(f"file {path}: this is a folder")
+    if not path.exists():
+        raise ConfigError(f"file {path}: there is no such file")
+    if not os.access(path, os.R_OK):
+        raise ConfigError(f"file {path}: it may not be read")
+
+
+def _stream(stream: ByteReceiveStream | None) -> ByteReceiveStream:
+    if stream is None:
+        raise RuntimeError("the process has no such pipe")
+    return stream
