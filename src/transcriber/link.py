@@ -88,6 +88,20 @@ class Link[T]:
         self._count()
         return True
 
+    async def drain(self, outbox: deque[T]) -> None:
+        """Give what waits in `outbox` to the reader, in order; a message leaves the outbox once the link has it.
+
+        An outbox that outlives its actor makes the sending side safe as well: a life that ends in the middle leaves
+        the rest to the next.
+
+        Raises:
+            anyio.ClosedResourceError: the link has ended.
+
+        """
+        while outbox:
+            await self.put(outbox[0])
+            outbox.popleft()
+
     def end(self) -> None:
         """Say that nothing more will come: readers get what is there, then their loop ends. Idempotent."""
         self._ended = True

@@ -130,6 +130,12 @@ class Block:
         """Position just after the last sample."""
         return Position(self.start + len(self.pcm) // SAMPLE_BYTES)
 
+    def after(self, position: Position) -> "Block":
+        """Return the part of the block that begins at `position`, or all of it if that is before its start."""
+        if position <= self.start:
+            return self
+        return Block(position, self.pcm[(position - self.start) * SAMPLE_BYTES :])
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -1,0 +1,96 @@
+"""LocalAgreement-2: commit what two decodes of the same speech agree on.
+
+Each pass over a growing utterance gives a hypothesis. The words after the last commit that the hypothesis shares with
+the one before it are committed; the rest is the tail, which may still change. The last pass, over the whole utterance,
+commits everything. Committed words only ever grow in number; none is changed or taken back.
+
+The policy is from Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System" (2023), section 3.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from transcriber.types import RATE, Position, Word
+
+DRIFT = RATE // 2
+"""How far, in samples, a word's time may move between two decodes of the same audio with different ends."""
+
+LONGEST_OVERLAP = 5
+"""Words at the end of the committed text that are compared with a hypothesis to find where it goes on."""
+
+
+def spelling(word: Word) -> str:
+    """Return the word as it is compared: letters and digits only, case folded.
+
+    >>> spelling(Word(" Don't,", Position(0), Position(1), 1.0))
+    'dont'
+    """
+    text = unicodedata.normalize("NFKC", word.text).casefold()
+    return "".join(char for char in text if char.isalnum())
+
+
+def continuation(words: Sequence[Word], committed: Sequence[Word]) -> Sequence[Word]:
+    """Return the part of a hypothesis that comes after the committed words.
+
+    Times alone cannot tell: they move a little from decode to decode. So among the places near the committed end, the
+    one is taken where the longest run of words before it is the end of the committed text; the nearest, if several are.
+    """
+    if not committed:
+        return words
+    until = committed[-1].end
+    by_time = sum(1 for word in words if (word.start + word.end) // 2 < until)
+    said = [spelling(word) for word in committed[-LONGEST_OVERLAP:]]
+    heard = [spelling(word) for word in words]
+
+    def near(split: int) -> bool:
+        return split == 0 or abs(words[split - 1].end - until) <= DRIFT
+
+    def overlap(split: int) -> int:
+        pairs = zip(reversed(heard[:split]), reversed(said), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    candidates = [split for split in range(len(words) + 1) if near(split)]
+    best = max(candidates, key=lambda split: (overlap(split), -abs(split - by_time)), default=by_time)
+    return words[best if overlap(best) else by_time :]
+
+
+def not_before(words: Sequence[Word], position: Position) -> tuple[Word, ...]:
+    """Return the words with times that neither begin before `position` nor run backwards."""
+    placed: list[Word] = []
+    floor = position
+    for word in words:
+        start = max(word.start, floor)
+        end = max(word.end, start)
+        placed.append(Word(word.text, Position(start), Position(end), word.probability))
+        floor = Position(end)
+    return tuple(placed)
+
+
+@dataclass(slots=True)
+class LocalAgreement:
+    """The commit policy of one utterance. `committed` is what is fixed of it, `tail` what may still change."""
+
+    committed: list[Word] = field(default_factory=list[Word])
+    tail: tuple[Word, ...] = ()
+
+    def partial(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
+        """Take a hypothesis for the utterance so far; return the words that are committed by it."""
+        words = continuation(hypothesis, self.committed)
+        agreed = list(
+            takewhile(lambda pair: spelling(pair[0]) == spelling(pair[1]), zip(words, self.tail, strict=False))
+        )
+        return self._commit(words, len(agreed))
+
+    def final(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
+        """Take the hypothesis for the whole utterance; return its words after the last commit: all are committed."""
+        words = continuation(hypothesis, self.committed)
+        return self._commit(words, len(words))
+
+    def _commit(self, words: Sequence[Word], count: int) -> tuple[Word, ...]:
+        floor = self.committed[-1].end if self.committed else Position(0)
+        placed = not_before(words, floor)
+        self.committed.extend(placed[:count])
+        self.tail = placed[count:]
+        return placed[:count]

@@ -1,0 +1,61 @@
+"""Guards against what Whisper invents: words where nobody speaks, and loops."""
+
+from collections.abc import Sequence
+
+from transcriber.core.agreement import spelling
+from transcriber.types import Hypothesis, Word
+
+NO_SPEECH = 0.6
+"""Whisper's own `no_speech_threshold` (OpenAI's reference implementation)."""
+
+DOUBTFUL = 0.5
+"""Mean word probability below which words count as invented when `NO_SPEECH` is exceeded: a log probability of -0.7,
+stricter than Whisper's -1.0."""
+
+REPETITIVE = 2.4
+"""Whisper's own `compression_ratio_threshold`."""
+
+LOOP_REPEATS = 3
+LOOP_WORDS = 8
+
+
+def invented(hypothesis: Hypothesis) -> bool:
+    """Tell whether the words were probably made up: the model doubts that there is speech, and doubts the words."""
+    words = hypothesis.words
+    if not words or hypothesis.no_speech <= NO_SPEECH:
+        return False
+    return sum(word.probability for word in words) / len(words) < DOUBTFUL
+
+
+def repetitive(hypothesis: Hypothesis) -> bool:
+    """Tell whether the text repeats itself so much that nothing should be concluded from it."""
+    return hypothesis.compression > REPETITIVE
+
+
+def without_loops(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Cut each loop down to its first round.
+
+    A loop is a run of words said at least `LOOP_REPEATS` times in a row, `LOOP_WORDS` words or more in all; so "no, no,
+    no" stays as it was said, and what a stuck decoder writes goes.
+    """
+    kept = list(words)
+    length = 1
+    while length * LOOP_REPEATS <= len(kept):
+        start = 0
+        while start + length * LOOP_REPEATS <= len(kept):
+            rounds = _rounds(kept, start, length)
+            if rounds >= LOOP_REPEATS and rounds * length >= LOOP_WORDS:
+                del kept[start + length : start + rounds * length]
+            start += 1
+        length += 1
+    return tuple(kept)
+
+
+def _rounds(words: Sequence[Word], start: int, length: int) -> int:
+    """Count how often the `length` words from `start` follow one another."""
+    said = [spelling(word) for word in words[start:]]
+    first = said[:length]
+    rounds = 1
+    while said[rounds * length : (rounds + 1) * length] == first:
+        rounds += 1
+    return rounds
