@@ -1,0 +1,181 @@
+"""Whisper in the engine process: a loaded model, and the decoding of utterances. Importing this takes half a second."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false, reportUnknownVariableType=false
+# CTranslate2 and faster-whisper come without types.
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import override
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Word as FoundWord
+from numpy.typing import NDArray
+
+from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord
+
+FRAMES_A_SECOND = 100
+"""Mel frames that Whisper's encoder takes for a second of audio."""
+
+CONTEXT_FACTOR = 1.5
+CONTEXT_EXTRA = 3.0
+"""The encoder sees 1.5 * speech + 3 s instead of 30 s (docs/models.md has the measurement)."""
+
+TOKENS_A_SECOND = 12
+TOKENS_EXTRA = 24
+"""Bound on the tokens of a decode: fast Chinese takes about ten a second. Only a decode that loops reaches it; without
+it a loop goes on to 448 tokens."""
+
+WHISPER_TOKENS = 448
+"""Length of Whisper's text context: the prompt and what it answers."""
+
+SPECIAL_TOKENS = 5
+"""Start of the prompt, start of the transcript, language, task, no timestamps."""
+
+PROMPT_TOKENS = 80
+"""Tokens that the prompt and the hotwords may take, each: they leave 283 for the answer, 9 a second of 30 s."""
+
+LOOP = 2.4
+"""Compression ratio above which a text repeats itself: Whisper's own threshold."""
+
+IMPROBABLE = -1.0
+"""Mean log probability below which a text is a guess: Whisper's own threshold."""
+
+SLACK = 0.1
+"""Seconds that a word may begin past the end of the audio and still be one; the alignment is good to 0.02 s."""
+
+type Audio = NDArray[np.float32]
+
+
+class LeanModel(WhisperModel):
+    """Whisper that pays for the audio there is, not for 30 s, where it is told to."""
+
+    def __init__(self, path: str, *, device: str, compute_type: str, cpu_threads: int) -> None:
+        super().__init__(path, device=device, compute_type=compute_type, cpu_threads=cpu_threads)
+        self.at_window: Callable[[], None] = _nothing
+        """Called before each window is encoded."""
+        self._short = False
+        self._last: tuple[Audio, ctranslate2.StorageView] | None = None
+
+    def one_window(self, *, short: bool) -> None:
+        """Begin the transcription of at most 30 s; `short` trims what is encoded."""
+        self._short, self._last = short, None
+
+    def many_windows(self) -> None:
+        """Begin the transcription of a file, as faster-whisper itself does it."""
+        self._short, self._last = False, None
+
+    @override
+    def encode(self, features: Audio) -> ctranslate2.StorageView:
+        self.at_window()
+        if self._short:
+            features = trimmed(features)
+        # Language detection encodes the window that is then decoded: pay once.
+        if self._last is None or not np.array_equal(self._last[0], features):
+            self._last = features, super().encode(features)
+        return self._last[1]
+
+
+def _nothing() -> None:
+    """At a window: nothing."""
+
+
+def trimmed(features: Audio) -> Audio:
+    """Return the features of one padded window without most of the padding: mels by an even number of frames."""
+    sounding = np.flatnonzero(features.any(axis=0))
+    content = int(sounding[-1]) + 1 if len(sounding) else 0
+    frames = int(content * CONTEXT_FACTOR + CONTEXT_EXTRA * FRAMES_A_SECOND)
+    return features[:, : min(frames + frames % 2, features.shape[-1])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    words: tuple[SpokenWord, ...] = ()
+    language: str = ""
+    no_speech: float = 1.0
+    compression: float = 0.0
+    logprob: float = 0.0
+
+    @property
+    def suspicious(self) -> bool:
+        return self.compression > LOOP or self.logprob < IMPROBABLE
+
+
+class Whisper:
+    """A loaded model. One call at a time."""
+
+    def __init__(self, model: LeanModel) -> None:
+        self.model = model
+
+    def decode(self, request: DecodeRequest) -> Hypothesis:
+        """Return the words of at most 30 s of audio, from one window of the model.
+
+        A final that looks wrong is decoded once more, with the full context and one step up in temperature.
+        """
+        began = time.perf_counter()
+        audio = np.frombuffer(request.pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
+        found = self._attempt(audio, request, short=True, temperature=(0.0,))
+        if request.final and found.suspicious:
+            again = self._attempt(audio, request, short=False, temperature=(0.0, 0.4))
+            found = max(found, again, key=lambda attempt: (not attempt.suspicious, attempt.logprob))
+        return Hypothesis(
+            words=found.words,
+            language=found.language,
+            no_speech=found.no_speech,
+            compression=found.compression,
+            took=time.perf_counter() - began,
+        )
+
+    def _attempt(
+        self, audio: Audio, request: DecodeRequest, *, short: bool, temperature: tuple[float, ...]
+    ) -> _Attempt:
+        length = len(audio) / RATE
+        prompt = self._tokens(request.prompt)[-PROMPT_TOKENS:]
+        hotwords = self._tokens(request.hotwords)[:PROMPT_TOKENS]
+        room = WHISPER_TOKENS - SPECIAL_TOKENS - len(prompt) - len(hotwords)
+        self.model.one_window(short=short)
+        segments, info = self.model.transcribe(
+            audio,
+            language=request.language,
+            beam_size=5 if request.final else 1,
+            temperature=temperature,
+            condition_on_previous_text=False,
+            initial_prompt=prompt or None,
+            hotwords=self.model.hf_tokenizer.decode(hotwords) or None,
+            without_timestamps=True,
+            word_timestamps=True,
+            max_new_tokens=min(room, int(TOKENS_EXTRA + TOKENS_A_SECOND * length)),
+        )
+        # Without timestamps a window is one segment. What would follow is the tail after the last word decoded once
+        # more, of which Whisper makes words that nobody said: not asking for it saves that and its cost.
+        segment = next(iter(segments), None)
+        if segment is None:
+            return _Attempt(language=info.language)
+        return _Attempt(
+            words=_within(segment.words or [], length),
+            language=info.language,
+            no_speech=segment.no_speech_prob,
+            compression=segment.compression_ratio,
+            logprob=segment.avg_logprob,
+        )
+
+    def _tokens(self, text: str) -> list[int]:
+        text = text.strip()
+        return self.model.hf_tokenizer.encode(f" {text}", add_special_tokens=False).ids if text else []
+
+
+def spoken(words: Iterable[FoundWord]) -> tuple[SpokenWord, ...]:
+    """Return words as values of ours."""
+    return tuple(SpokenWord(word.word, float(word.start), float(word.end), float(word.probability)) for word in words)
+
+
+def _within(words: Iterable[FoundWord], length: float) -> tuple[SpokenWord, ...]:
+    """Return the words that begin inside the audio, none of them ending outside it."""
+    return tuple(
+        SpokenWord(word.text, min(word.start, length), min(word.end, length), word.probability)
+        for word in spoken(words)
+        if word.start < length + SLACK
+    )
