@@ -5,13 +5,15 @@ an entry point is the scheme, its object a `SourceFactory`. Nothing is imported 
 """
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from transcriber.core.source_spec import SourceSpec
 from transcriber.errors import ConfigError
 from transcriber.ports import Source
 
 GROUP = "transcriber.sources"
+
+Pace = Literal["realtime", "fast"]
 
 
 class SourceFactory(Protocol):
@@ -20,7 +22,7 @@ class SourceFactory(Protocol):
     `pace` is how fast something that is not live is read: `realtime`, as it sounds, or `fast`, as fast as it is taken.
     """
 
-    def __call__(self, spec: SourceSpec, pace: str) -> Source:
+    def __call__(self, spec: SourceSpec, pace: Pace) -> Source:
         """Return the source.
 
         Raises:
@@ -35,7 +37,7 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted(entry_points(group=GROUP).names))
 
 
-def make_source(spec: SourceSpec, pace: str) -> Source:
+def make_source(spec: SourceSpec, pace: Pace) -> Source:
     """Return the source of a spec.
 
     Raises:

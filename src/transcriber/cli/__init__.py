@@ -73,6 +73,6 @@ def main(args: Sequence[str] | None = None) -> int:
         # Whoever read has read enough. What is left in the buffer must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where every error ends
+    except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where every error ends
         return report(error, debug=shared.get("debug", False))
     return code if isinstance(code, int) else 0

@@ -6,6 +6,8 @@ import click
 import msgspec
 
 from transcriber.cli import options
+from transcriber.core.source_spec import BUILT_IN, parse_sources
+from transcriber.plugins import schemes
 from transcriber.settings import Settings, to_toml
 
 
@@ -19,8 +21,15 @@ def command() -> None:
 def check(file: Path | None) -> None:
     """Check FILE (else the file that TRANSCRIBER_CONFIG names), with the environment on top of it."""
     loaded = options.trace_settings(file)
+    _check_sources(loaded.settings)
     given = len(loaded.origins)
     click.echo(f"ok: {given} {'setting' if given == 1 else 'settings'} given, the others at their defaults")
+
+
+def _check_sources(settings: Settings) -> None:
+    known = {*BUILT_IN, *schemes()}
+    parse_sources((track.source for track in settings.tracks), schemes=known)
+    parse_sources((track.fallback for track in settings.tracks if track.fallback), schemes=known)
 
 
 @command.command()

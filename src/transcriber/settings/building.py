@@ -54,7 +54,7 @@ def _tracks(entry: Given) -> tuple[Track, ...]:
     if not isinstance(tables, list | tuple):
         raise ConfigError(f"tracks: {accepted(KEYS['tracks'])} is accepted, not {shown(entry.value)} ({entry.origin})")
     tracks = (_track(f"tracks[{index}]", table, entry) for index, table in enumerate(cast("list[object]", tables)))
-    return _checked("tracks", tuple(tracks), KEYS["tracks"], entry)
+    return _checked("tracks", list(tracks), KEYS["tracks"], entry)
 
 
 def _track(path: str, table: object, entry: Given) -> Track:

@@ -42,7 +42,8 @@ class Session(Section, frozen=True, kw_only=True):
         str,
         Meta(
             max_length=MAX_LENGTH,
-            description="End of the session's folder name: letters, digits, `.`, `_`, `-`; empty for none.",
+            description="End of the name of the session's folder; empty for none.",
+            extra={"accepted": f"at most {MAX_LENGTH} letters, digits, '.', '_', '-'"},
         ),
     ] = ""
 
@@ -60,7 +61,8 @@ class Track(Section, frozen=True, kw_only=True):
         Meta(
             min_length=1,
             max_length=MAX_LENGTH,
-            description="Name of the track and of its folder: letters, digits, `.`, `_`, `-`.",
+            description="Name of the track and of its folder.",
+            extra={"accepted": f"at most {MAX_LENGTH} letters, digits, '.', '_', '-'"},
         ),
     ]
     source: Annotated[
@@ -141,7 +143,7 @@ class Engine(Section, frozen=True, kw_only=True):
     compute_type: Annotated[
         ComputeType, Meta(description="CTranslate2's type of the weights; `auto` is int8 on a CPU, float16 on CUDA.")
     ] = "auto"
-    threads: Annotated[int, Meta(ge=0, le=256, description="Threads of a decode; 0 leaves one core free.")] = 0
+    threads: Annotated[int, Meta(ge=0, le=256, description="Threads of a decode; 0 chooses by the cores.")] = 0
     ping_interval: Annotated[
         float, Meta(ge=0.1, le=60.0, description="Seconds between two signs of life asked of the engine.")
     ] = 1.0
@@ -150,7 +152,7 @@ class Engine(Section, frozen=True, kw_only=True):
     ] = 10.0
     decode_deadline: Annotated[
         float,
-        Meta(ge=1.0, le=600.0, description="Seconds a decode may take, beside five times its audio, before that too."),
+        Meta(ge=1.0, le=600.0, description="Seconds a decode may take, beside five times its audio, before the same."),
     ] = 30.0
 
     def __post_init__(self) -> None:

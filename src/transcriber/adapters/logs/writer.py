@@ -34,6 +34,10 @@ class Target(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Free what the target opened itself. Idempotent."""
+        ...
+
 
 class DescriptorTarget:
     """A file descriptor of the process, such as standard error; it stays open."""
@@ -46,6 +50,9 @@ class DescriptorTarget:
     def write(self, line: bytes) -> None:
         """Write a whole line."""
         _write_whole(self._raw, line)
+
+    def close(self) -> None:
+        """Leave the descriptor to whoever opened it."""
 
 
 class FileTarget:
@@ -121,7 +128,7 @@ class LogWriter:
     """Takes lines without waiting, and writes them to a target in their order.
 
     A line that cannot be written, or finds the queue full, is dropped; the next line that gets through is preceded by
-    `lost(count)`. Use it as a context: leaving it waits a moment for what is still queued.
+    `lost(count)`. Use it as a context: leaving it waits a moment for what is still queued, and closes the target.
     """
 
     def __init__(self, target: Target, lost: Callable[[int], bytes], capacity: int = CAPACITY) -> None:
@@ -156,6 +163,7 @@ class LogWriter:
             try:
                 line = self._lines.get()
             except queue.ShutDown:
+                self._target.close()
                 return
             lost = self._dropped + self._failed - told
             try:
