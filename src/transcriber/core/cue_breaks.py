@@ -144,7 +144,7 @@ def _inside_cost(left: Piece, right: Piece) -> float:
 
 
 def _break_cost(left: Piece, right: Piece) -> float:
-    if not right.spaced and not _wide(left.text[-1]) and not _wide(right.text[0]):
+    if not right.spaced and not is_wide(left.text[-1]) and not is_wide(right.text[0]):
         return 12
     if not any(character.isalnum() for character in right.text):
         return 12
@@ -183,8 +183,9 @@ def _cut(text: str) -> Iterator[str]:
 def _columns(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
         return 0
-    return 2 if _wide(character) else 1
+    return 2 if is_wide(character) else 1
 
 
-def _wide(character: str) -> bool:
+def is_wide(character: str) -> bool:
+    """Return whether a character takes two columns."""
     return unicodedata.east_asian_width(character) in {"W", "F"}

@@ -1,6 +1,6 @@
 """Positions and durations as people read them, and as subtitle formats write them."""
 
-from transcriber.types import RATE
+from transcriber.types import RATE, Gap
 
 
 def clock(samples: int) -> str:
@@ -31,3 +31,13 @@ def timecode(ms: int, *, point: str) -> str:
     whole, rest = divmod(ms, 1000)
     minutes, second = divmod(whole, 60)
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}{point}{rest:03}"
+
+
+def gap_note(gap: Gap) -> str:
+    """Return a gap in words.
+
+    >>> from transcriber.types import GapReason, Position
+    >>> gap_note(Gap(Position(62 * RATE), Position(65 * RATE), GapReason.DEVICE))
+    '[gap 00:01:02–00:01:05: device]'
+    """  # noqa: RUF002 - a range
+    return f"[gap {clock(gap.start)}–{clock(gap.end)}: {gap.reason}]"  # noqa: RUF001 - a range

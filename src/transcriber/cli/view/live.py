@@ -16,6 +16,7 @@ from transcriber.cli.view.output import OutputClosed
 from transcriber.cli.view.screen import Screen
 from transcriber.cli.view.status import ViewStatus
 from transcriber.cli.view.tails import Tails
+from transcriber.core.stamps import gap_note
 from transcriber.events import (
     Committed,
     Envelope,
@@ -62,7 +63,7 @@ class LiveView:
                 if segment.text:
                     self._settled.append(self._layout.paragraph(segment.track, segment.start, segment.text))
             case GapFound(track, gap):
-                self._settled.append(self._layout.paragraph(track, gap.start, wording.of_gap(event)))
+                self._settled.append(self._layout.paragraph(track, gap.start, gap_note(gap)))
             case SessionStarted(tracks=tracks):
                 self._layout.tracks.extend(track.name for track in tracks if track.name not in self._layout.tracks)
                 self._settled.append(self._layout.aside(wording.of_session(event)))

@@ -2,7 +2,7 @@
 
 from transcriber.cli.view import wording
 from transcriber.cli.view.output import Output
-from transcriber.core.stamps import clock
+from transcriber.core.stamps import clock, gap_note
 from transcriber.events import (
     Committed,
     Envelope,
@@ -38,8 +38,8 @@ class PlainView:
             case SegmentClosed(segment):
                 if segment.text:
                     await self._output.write(f"[{clock(segment.start)}] {segment.track}: {segment.text}")
-            case GapFound(track, gap) as event:
-                await self._output.write(f"[{clock(gap.start)}] {track}: {wording.of_gap(event)}")
+            case GapFound(track, gap):
+                await self._output.write(f"[{clock(gap.start)}] {track}: {gap_note(gap)}")
             case SessionStarted() as event:
                 await self._aside.write(wording.of_session(event))
             case StateChanged() as event:

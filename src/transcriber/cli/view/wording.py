@@ -2,13 +2,8 @@
 
 from transcriber.core.ledger import tally
 from transcriber.core.stamps import clock
-from transcriber.events import GapFound, SessionStarted, StateChanged, Summary
+from transcriber.events import SessionStarted, StateChanged, Summary
 from transcriber.types import RATE, seconds
-
-
-def of_gap(event: GapFound) -> str:
-    """Return what is missing, from when to when, and why."""
-    return f"[gap {clock(event.gap.start)}–{clock(event.gap.end)}: {event.gap.reason}]"  # noqa: RUF001 - a range
 
 
 def of_session(event: SessionStarted) -> str:
