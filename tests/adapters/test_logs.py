@@ -208,6 +208,15 @@ def test_a_file_that_someone_else_holds_grows_on(tmp_path, monkeypatch):
     assert (tmp_path / "a.jsonl").read_bytes() == b"1\n" * 3
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_file_on_a_full_disk_is_tried_again_at_every_line():
+    target = FileTarget(Path("/dev/full"))
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            target.write(b"1\n")
+    target.close()
+
+
 class Flaky:
     """A target that fails as long as it is told to."""
 
