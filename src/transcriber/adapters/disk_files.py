@@ -101,7 +101,7 @@ def sync_folder(path: Path) -> None:
 
 def replace(path: Path, content: bytes) -> None:
     """Put `content` in place of a file's, whole or not at all, durably."""
-    draft = path.with_name(f"{path.name}.tmp")
+    draft = path.with_name(f"{path.name}~")  # no track or session can have this name
     draft.unlink(missing_ok=True)
     descriptor = open_private(draft, new=True)
     try:

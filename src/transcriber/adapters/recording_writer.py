@@ -63,14 +63,21 @@ class TrackWriter:
 
         Raises:
             ValueError: a piece leaves a hole after the one before, or half a sample. Nothing was written.
-            StorageError: nothing of this call is acknowledged.
+            StorageError: the disk failed; `acknowledged` says how far the call came.
 
         """
         fresh = list(joined(following(self.acknowledged.durable, pieces)))
         with self._call(self._audio):
-            records = [piece if isinstance(piece, Gap) else self._write(piece) for piece in fresh]
-            self._sync_wav()
-            self._acknowledge(records)
+            records: list[journal.Record] = []
+            for piece in fresh:
+                if isinstance(piece, Gap):
+                    # A gap is known before the first sample after it makes a hole in the file: recovery would take
+                    # the hole for silence otherwise.
+                    self._flush([*records, piece])
+                    records = []
+                else:
+                    records.append(self._write(piece))
+            self._flush(records)
 
     def record(self, record: journal.Clock | journal.End) -> None:
         """Make a record durable that moves nothing.
@@ -100,6 +107,10 @@ class TrackWriter:
         disk_files.write_at(self._wav.descriptor, wav.byte_offset(block.start), block.pcm)
         self._wav.unsynced = block.end
         return journal.Audio(block.start, block.end, zlib.crc32(block.pcm))
+
+    def _flush(self, records: Sequence[journal.Record]) -> None:
+        self._sync_wav()
+        self._acknowledge(records)
 
     def _sync_wav(self) -> None:
         if self._wav is None or self._wav.unsynced is None:

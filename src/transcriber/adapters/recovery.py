@@ -1,0 +1,119 @@
+"""Bring a session that was not closed in order back to one that can be read, checked and resumed.
+
+Recovery keeps all that can be kept, and sets aside what it cuts (`damaged/`). It may be stopped at any step, by a
+crash of its own, and started again: a session that is whole is not changed.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from transcriber.adapters import disk_files
+from transcriber.adapters import transcript_db_schema as schema
+from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.errors import StorageError
+from transcriber.types import TrackName
+
+_EVENTS_A_SECOND = 1_000
+_EVENTS_SKIPPED = 1_000_000
+"""More events than a session publishes, and than its restarts skip: a new database numbers on from above them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What recovery found and did."""
+
+    tracks: Sequence[RecoveredTrack]
+    actions: Sequence[str]
+    """What was changed, one line each; nothing if the session was whole."""
+    database_rebuilt: bool
+    """True if the transcript starts anew, empty: the whole recording is to be transcribed again."""
+
+
+def recover(session: SessionFolder) -> RecoveryReport:
+    """Repair a session that `SessionFolder.open` has locked. Blocking; reads the last WAV file of each track.
+
+    Raises:
+        StorageError: the disk failed, or a file is newer than this program. It can be tried again.
+
+    """
+    try:
+        rebuilt = _recover_database(session)
+        database = TranscriptDatabase.open(session.database)
+        try:
+            tracks = [
+                TrackRecovery(track, session.audio(track), session.journal(track), session.damaged).run(
+                    database.cursor(track).position
+                )
+                for track in _with_folders(session)
+            ]
+        finally:
+            database.close()
+    except OSError as error:
+        raise disk_files.explain(error, session.path, doing="recover") from error
+    actions = [f"{session.database}: damaged or missing; a new one is made from the audio"] if rebuilt else []
+    return RecoveryReport(tracks, [*actions, *(line for track in tracks for line in track.actions)], rebuilt)
+
+
+def _recover_database(session: SessionFolder) -> bool:
+    """Set a database aside that is damaged, and start an empty one in its place; tell whether that was so."""
+    path = session.database
+    if path.exists() and not _is_damaged(path):
+        return False
+    # The side files go after the database: without them it would be a sound one that has forgotten the end.
+    for file in _with_side_files(path):
+        if file.exists():
+            _move_aside(file, session.damaged)
+    # Made beside its place, so that it is there only once the numbers that may have been given are out of its reach.
+    draft = path.with_name(f"{path.name}~")
+    for file in _with_side_files(draft):
+        file.unlink(missing_ok=True)
+    database = TranscriptDatabase.open(draft)
+    age = max(0.0, (datetime.now(UTC) - session.manifest.created).total_seconds())
+    database.reserve_up_to(_EVENTS_SKIPPED + int(age * _EVENTS_A_SECOND))
+    database.close()
+    draft.replace(path)
+    disk_files.sync_folder(path.parent)
+    return True
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        connection = schema.connect(path)
+    except sqlite3.OperationalError as error:
+        raise StorageError(f"cannot recover {path}: {error}; check the disk") from error
+    except sqlite3.DatabaseError:
+        return True
+    try:
+        return connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)]
+    except sqlite3.DatabaseError:
+        return True
+    finally:
+        connection.close()
+
+
+def _with_side_files(database: Path) -> Sequence[Path]:
+    return [database.with_name(f"{database.name}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _move_aside(file: Path, damaged: Path) -> None:
+    if not damaged.exists():
+        disk_files.make_folder(damaged)
+    number = 1
+    while (target := damaged / f"{file.name}-{number}").exists():
+        number += 1
+    file.rename(target)
+    disk_files.sync_folder(damaged)
+    disk_files.sync_folder(file.parent)
+
+
+def _with_folders(session: SessionFolder) -> Sequence[TrackName]:
+    """Return the tracks, each with the folders that its files belong in."""
+    for folder in (session.path / "audio", session.path / "journal", *map(session.audio, session.tracks)):
+        if not folder.exists():
+            disk_files.make_folder(folder)
+    return session.tracks

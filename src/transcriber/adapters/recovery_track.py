@@ -1,0 +1,142 @@
+"""Repair of one track after a crash: WAV files that play, and a journal that agrees with them."""
+
+import errno
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transcriber.adapters import disk_files
+from transcriber.core import journal, wav
+from transcriber.core.journal_repair import repaired
+from transcriber.types import SAMPLE_BYTES, Gap, GapReason, Position, TrackName
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredTrack:
+    """What a track is after its recovery."""
+
+    name: TrackName
+    durable: Position
+    kept: int
+    """Samples that are there without ever having been acknowledged."""
+    damage: Sequence[Gap]
+    """What was recorded and is lost, this time or before."""
+    actions: Sequence[str]
+    """What was changed, one line each; nothing if the track was whole."""
+
+
+class TrackRecovery:
+    """Repairs one track. Each step may be cut off at any time, and done again from the start. Raises OSError."""
+
+    def __init__(self, name: TrackName, audio: Path, journal_file: Path, damaged: Path) -> None:
+        self._name = name
+        self._audio = audio
+        self._journal_file = journal_file
+        self._damaged = damaged
+        self._actions: list[str] = []
+
+    def run(self, at_least: Position) -> RecoveredTrack:
+        """Repair the track; `at_least` is the position up to which it is known to have been recorded."""
+        files = {index: self._repair_wav(index) for index in wav_files(self._audio)}
+        before = self._journal_file.read_bytes() if self._journal_file.exists() else b""
+        found = list(journal.scan(before))
+        records = repaired(found, files, self._checksum, at_least=at_least)
+        self._write_journal(before, found, records)
+        for folder in (self._audio, self._journal_file.parent):
+            disk_files.sync_folder(folder)
+        extent = journal.Extent()
+        for record in records:
+            extent.add(record)
+        acknowledged = max((record.end for record in found if isinstance(record, journal.Audio | Gap)), default=0)
+        return RecoveredTrack(
+            self._name,
+            extent.durable,
+            max(0, max((wav.file_start(index) + size for index, size in files.items()), default=0) - acknowledged),
+            [gap for gap in extent.gaps if gap.reason is GapReason.DAMAGE],
+            self._actions,
+        )
+
+    def _repair_wav(self, index: int) -> int:
+        """Make a file whole samples and a header that says how many, and return how many."""
+        path = self._audio / wav.file_name(index)
+        descriptor = disk_files.open_private(path)
+        try:
+            size = os.fstat(descriptor).st_size
+            samples = min(wav.whole_samples(size), wav.FILE_SAMPLES)
+            whole = wav.HEADER_BYTES + samples * SAMPLE_BYTES
+            if size > whole:
+                tail = read_at(descriptor, whole, size - whole)
+                set_aside(self._damaged, f"{self._name}-{path.name}-tail", tail)
+                os.ftruncate(descriptor, whole)
+                self._actions.append(f"{path}: {size - whole} bytes after the last whole sample set aside")
+            if read_at(descriptor, 0, wav.HEADER_BYTES) != wav.header(samples):
+                disk_files.write_at(descriptor, 0, wav.header(samples))
+                self._actions.append(f"{path}: header set to {samples} samples")
+            disk_files.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        return samples
+
+    def _write_journal(
+        self, before: bytes, found: Sequence[journal.Record | journal.Damage], records: Sequence[journal.Record]
+    ) -> None:
+        after = journal.encode_all(records)
+        if after == before:
+            return
+        for slot in found:
+            if isinstance(slot, journal.Damage):
+                self._actions.append(f"{self._journal_file}: record {slot.slot} is damaged ({slot.why})")
+        if not after.startswith(before):
+            set_aside(self._damaged, f"{self._name}-journal", before)
+        known = set(found)
+        kept = sum(record in known for record in records)
+        disk_files.replace(self._journal_file, after)
+        self._actions.append(f"{self._journal_file}: {kept} records kept, {len(records) - kept} made from the audio")
+
+    def _checksum(self, span: wav.FileSpan) -> int:
+        crc = checksum(self._audio / wav.file_name(span.index), span)
+        if crc is None:
+            raise OSError(errno.EIO, "samples that were there are gone", str(self._audio / wav.file_name(span.index)))
+        return crc
+
+
+def wav_files(audio: Path) -> Sequence[int]:
+    """Return the indices of a track's files, in order."""
+    found = (wav.file_index(path.name) for path in audio.iterdir())
+    return sorted(index for index in found if index is not None)
+
+
+def checksum(path: Path, span: wav.FileSpan) -> int | None:
+    """Return the CRC32 of a span's bytes in its file, or None if they are not all there."""
+    crc = 0
+    rest = span.size
+    try:
+        with path.open("rb") as file:
+            file.seek(span.offset)
+            while rest and (part := file.read(min(rest, _READ_BYTES))):
+                crc = zlib.crc32(part, crc)
+                rest -= len(part)
+    except FileNotFoundError:
+        return None
+    return None if rest else crc
+
+
+def read_at(descriptor: int, offset: int, size: int) -> bytes:
+    """Return up to `size` bytes at `offset`."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    parts: list[bytes] = []
+    while size and (part := os.read(descriptor, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def set_aside(damaged: Path, name: str, content: bytes) -> None:
+    """Keep damaged bytes, once however often recovery starts anew: the name tells them apart."""
+    if not damaged.exists():
+        disk_files.make_folder(damaged)
+    disk_files.replace(damaged / f"{name}-{zlib.crc32(content):08x}", content)

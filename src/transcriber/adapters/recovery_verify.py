@@ -1,0 +1,191 @@
+"""Check a session without changing it: every checksum, every position, every count."""
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+
+from transcriber.adapters import transcript_db_schema as schema
+from transcriber.adapters.recovery_track import checksum, wav_files
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_index import SessionState, state_of
+from transcriber.core import journal, wav
+from transcriber.errors import StorageError
+from transcriber.types import SAMPLE_BYTES, Coverage, Gap, Position, TrackName, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLedger:
+    """What became of a track: `captured` samples in all, of which `gaps` are missing from the recording."""
+
+    name: TrackName
+    captured: Position
+    gaps: int
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a session holds, and everything that is wrong with it, one line each."""
+
+    tracks: Sequence[TrackLedger]
+    findings: Sequence[str]
+
+    @property
+    def ok(self) -> bool:
+        """True if every checksum, position and count holds."""
+        return not self.findings
+
+
+def verify(session: SessionFolder) -> VerifyReport:
+    """Check a session; `SessionFolder.view` is enough. Blocking: reads all of the audio.
+
+    Raises:
+        StorageError: a file cannot be read, for another reason than that it is damaged.
+
+    """
+    findings: list[str] = []
+    state = state_of(session.path)
+    if state is not SessionState.CLEAN:
+        findings.append(f"the session is {state}: " + ("wait" if state is SessionState.RUNNING else "resume it"))
+    extents: dict[TrackName, journal.Extent] = {}
+    for track in session.tracks:
+        check = _TrackCheck(session, track, ended=state is SessionState.CLEAN)
+        findings += check.run()
+        extents[track] = check.extent
+    coverages: dict[TrackName, Coverage] = {}
+    try:
+        with closing(schema.connect_to_read(session.database)) as connection:
+            findings += _check_database(connection)
+            for track, extent in extents.items():
+                coverages[track] = _coverage(connection, track)
+                findings += _check_coverage(connection, track, extent, coverages[track])
+    except (sqlite3.DatabaseError, StorageError) as error:
+        findings.append(f"transcript.db: {error}")
+    ledgers = [
+        TrackLedger(track, extent.durable, _length(extent.gaps), coverages.get(track, Coverage()))
+        for track, extent in extents.items()
+    ]
+    return VerifyReport(ledgers, findings)
+
+
+class _TrackCheck:
+    """Compares one track's journal with its WAV files."""
+
+    def __init__(self, session: SessionFolder, track: TrackName, *, ended: bool) -> None:
+        self.extent = journal.Extent()
+        self._track = track
+        self._audio = session.audio(track)
+        self._journal = session.journal(track)
+        self._ended = ended
+        self._ends: dict[int, Position] = {}
+        """Where the samples of each file end, by the journal."""
+
+    def run(self) -> Iterator[str]:
+        try:
+            yield from self._check_journal(self._journal.read_bytes() if self._journal.exists() else b"")
+            yield from self._check_files()
+        except OSError as error:
+            yield f"{self._track}: {error.filename}: {error.strerror}"
+
+    def _check_journal(self, content: bytes) -> Iterator[str]:
+        for slot, record in enumerate(journal.scan(content)):
+            where = f"journal/{self._track}: record {slot}"
+            if isinstance(record, journal.Damage):
+                yield f"{where}: {record.why}"
+                continue
+            try:
+                self.extent.add(record)
+            except ValueError as error:
+                yield f"{where}: {error}"
+                if isinstance(record, journal.Audio | Gap):
+                    self.extent.durable = record.end
+            if isinstance(record, journal.Audio):
+                yield from self._check_audio(record)
+        if self._ended and content and not self.extent.ended:
+            yield f"journal/{self._track}: does not say that the track ended: records are missing"
+
+    def _check_audio(self, record: journal.Audio) -> Iterator[str]:
+        for span in wav.spans(record.start, record.end):
+            self._ends[span.index] = span.end
+            path = self._audio / wav.file_name(span.index)
+            crc = checksum(path, span)
+            if crc != record.crc:
+                wrong = "missing" if crc is None else "not what was recorded"
+                times = f"{seconds(span.start)}-{seconds(span.end)} s"
+                yield f"audio/{self._track}/{path.name}: samples {span.start}-{span.end} ({times}) are {wrong}"
+
+    def _check_files(self) -> Iterator[str]:
+        for index in wav_files(self._audio):
+            path = self._audio / wav.file_name(index)
+            with path.open("rb") as file:
+                promised = wav.parse_header(file.read(wav.HEADER_BYTES))
+            size = path.stat().st_size
+            if promised is None or wav.HEADER_BYTES + promised * SAMPLE_BYTES != size:
+                yield f"audio/{self._track}/{path.name}: the header does not describe the file"
+            known = self._ends.get(index, wav.file_start(index)) - wav.file_start(index)
+            if wav.whole_samples(size) > known:
+                unknown = wav.whole_samples(size) - known
+                yield f"audio/{self._track}/{path.name}: {unknown} samples that the journal does not know"
+
+
+def _check_database(connection: sqlite3.Connection) -> Iterator[str]:
+    for (fault,) in connection.execute("PRAGMA quick_check(10)"):
+        if fault != "ok":
+            yield f"transcript.db: {fault}"
+    words = "SELECT text FROM words WHERE segment = ? ORDER BY seq"
+    for name, track, start, text in connection.execute("SELECT id, track, start, text FROM segments"):
+        spoken = "".join(word for (word,) in connection.execute(words, (name,))).strip()
+        if spoken != text:
+            yield f"segment {name}: its text is not its words"
+        if name != f"{track}-{start}":
+            yield f"segment {name}: begins at {start} of track {track}"
+    open_words = "SELECT track, count(*) FROM words WHERE segment IS NULL GROUP BY track"
+    for track, count in connection.execute(open_words):
+        yield f"track {track}: {count} words are committed and in no segment"
+
+
+def _check_coverage(
+    connection: sqlite3.Connection, track: TrackName, extent: journal.Extent, coverage: Coverage
+) -> Iterator[str]:
+    durable = extent.durable
+    if coverage.position != durable:
+        yield f"track {track}: recorded up to {seconds(durable)} s, accounted for up to {seconds(coverage.position)} s"
+    query = 'SELECT start, "end" FROM gaps WHERE track = ? ORDER BY start'
+    named = [(Position(start), Position(end)) for start, end in connection.execute(query, (track,))]
+    for (_, end), (start, _) in pairwise(named):
+        if start < end:
+            yield f"track {track}: gaps overlap at {seconds(start)} s"
+    total = sum(min(end, coverage.position) - min(start, coverage.position) for start, end in named)
+    if total != coverage.missing:
+        yield f"track {track}: {coverage.missing} samples are counted as missing, {total} are named as gaps"
+    for gap in extent.gaps:
+        unnamed = _unnamed(gap.start, min(gap.end, coverage.position), named)
+        if unnamed > 0:
+            where = f"from {seconds(gap.start)} s on"
+            yield f"track {track}: {unnamed} samples {where} are missing ({gap.reason}) and not named"
+    query = 'SELECT id FROM segments WHERE track = ? AND ("end" < start OR "end" > ?)'
+    for (name,) in connection.execute(query, (track, durable)):
+        yield f"segment {name}: ends outside the recording"
+
+
+def _unnamed(start: Position, end: Position, named: Sequence[tuple[Position, Position]]) -> int:
+    """Return how many samples of `[start, end)` lie in none of the ranges."""
+    left = end - start
+    for first, last in named[bisect_right(named, start, key=lambda gap: gap[1]) :]:
+        if first >= end:
+            break
+        left -= min(end, last) - max(start, first)
+    return left
+
+
+def _coverage(connection: sqlite3.Connection, track: TrackName) -> Coverage:
+    query = "SELECT position, transcribed, silence, missing FROM cursor WHERE track = ?"
+    row = connection.execute(query, (track,)).fetchone()
+    return Coverage(*row) if row else Coverage()
+
+
+def _length(gaps: Sequence[Gap]) -> int:
+    return sum(gap.end - gap.start for gap in gaps)

@@ -1,0 +1,166 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcriber.core import journal, wav
+from transcriber.core.journal import Audio, Clock, Damage, End
+from transcriber.core.journal_repair import repaired
+from transcriber.types import Gap, GapReason, Position
+
+numbers = st.integers(0, 2**62)
+records = st.one_of(
+    st.builds(Audio, numbers, numbers, st.integers(0, 2**32 - 1)),
+    st.builds(Gap, numbers, numbers, st.sampled_from(GapReason)),
+    st.builds(Clock, numbers, numbers, numbers),
+    st.builds(End, numbers),
+)
+rows = st.lists(records, max_size=6)
+
+
+@given(rows)
+def test_records_come_back(row):
+    content = journal.encode_all(row)
+    assert len(content) == 64 * len(row)
+    assert list(journal.scan(content)) == row
+
+
+@given(st.lists(records, min_size=1, max_size=4))
+def test_a_cut_at_every_byte_leaves_the_whole_records_and_one_torn(row):
+    content = journal.encode_all(row)
+    for cut in range(len(content)):
+        found = list(journal.scan(content[:cut]))
+        assert found[: cut // 64] == row[: cut // 64]
+        assert len(found) == cut // 64 + (cut % 64 > 0)
+        assert all(isinstance(slot, Damage) for slot in found[cut // 64 :])
+
+
+@given(st.lists(records, min_size=1, max_size=4), st.data())
+def test_bit_flips_never_yield_a_record_that_was_not_written(row, data):
+    content = bytearray(journal.encode_all(row))
+    flips = data.draw(st.lists(st.integers(0, 8 * len(content) - 1), min_size=1, max_size=8, unique=True))
+    for bit in flips:
+        content[bit // 8] ^= 1 << bit % 8
+    for slot, found in enumerate(journal.scan(bytes(content))):
+        hit = any(bit // 8 // 64 == slot for bit in flips)
+        assert isinstance(found, Damage) if hit else found == row[slot]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_scanned(content):
+    assert all(isinstance(slot, Damage) for slot in journal.scan(content))
+
+
+def test_zeros_are_no_record_and_later_records_are_still_found():
+    row = [Audio(Position(0), Position(9), 7), Gap(Position(9), Position(12), GapReason.CRASH), End(Position(12))]
+    content = bytearray(journal.encode_all(row))
+    content[64:128] = bytes(64)
+    assert list(journal.scan(bytes(content))) == [row[0], Damage(1, "zeros"), row[2]]
+
+
+def test_a_record_in_the_place_of_another_is_damage():
+    content = journal.encode(End(Position(0)), 1)
+    assert list(journal.scan(content)) == [Damage(0, "record 1 in the place of 0")]
+
+
+def test_the_format_is_settled():
+    gap = Gap(Position(16_000), Position(32_000), GapReason.DEVICE)
+    assert journal.encode(gap, 3).hex() == (
+        "54724a31" "01" "02" "0000" "0300000000000000" "803e000000000000" "007d000000000000"
+        "00000000000000000000000000000000" "00000000" "0000000000000000" "92b86f3c"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Audio(Position(9), Position(12), 0),
+        Audio(Position(11), Position(12), 0),
+        Gap(Position(10), Position(10), GapReason.DISK),
+        End(Position(9)),
+    ],
+)
+def test_an_extent_refuses_what_does_not_follow(record):
+    extent = journal.Extent()
+    extent.add(Audio(Position(0), Position(10), 0))
+    with pytest.raises(ValueError, match="10"):
+        extent.add(record)
+
+
+def test_an_extent_adds_up():
+    extent = journal.Extent()
+    gap = Gap(Position(10), Position(12), GapReason.DEVICE)
+    clock = Clock(Position(11), 1, 2)
+    for record in (Audio(Position(0), Position(10), 0), gap, clock, End(Position(12))):
+        extent.add(record)
+    assert extent == journal.Extent(Position(12), [gap], 4, clock, ended=True)
+
+
+def crc_of(span: wav.FileSpan) -> int:
+    """Stand for the checksum of whatever is in a file."""
+    return (span.start * 31 + span.end) % 2**32
+
+
+def audio(start: int, end: int) -> Audio:
+    return Audio(Position(start), Position(end), crc_of(wav.FileSpan(0, Position(start), Position(end))))
+
+
+def damage(start: int, end: int) -> Gap:
+    return Gap(Position(start), Position(end), GapReason.DAMAGE)
+
+
+ORIGIN = Position(0)
+F = wav.FILE_SAMPLES
+
+
+def overload(start: int, end: int) -> Gap:
+    return Gap(Position(start), Position(end), GapReason.OVERLOAD)
+
+
+REPAIRS = {
+    "nothing": ([], {}, []),
+    "audio without a journal": ([], {0: 10}, [audio(0, 10)]),
+    "audio beyond the journal": ([audio(0, 10)], {0: 25}, [audio(0, 10), audio(10, 25)]),
+    "a file is short": ([audio(0, 10), audio(10, 30)], {0: 25}, [audio(0, 10), audio(10, 25), damage(25, 30)]),
+    "a bad record": (
+        [audio(0, 10), Damage(1, ""), audio(20, 30)],
+        {0: 30},
+        [audio(0, 10), audio(10, 20), audio(20, 30)],
+    ),
+    "bad samples": (
+        [audio(0, 10), Audio(Position(10), Position(20), 1)],
+        {0: 20},
+        [audio(0, 10), damage(10, 20)],
+    ),
+    "a file is lost": ([audio(0, F), audio(F, F + 5)], {1: 5}, [damage(0, F), audio(F, F + 5)]),
+    "a gap over files": ([audio(0, 5), overload(5, 3 * F)], {0: 5}, [audio(0, 5), overload(5, 3 * F)]),
+    "a record twice": ([audio(0, 10), audio(0, 10)], {0: 10}, [audio(0, 10)]),
+}
+
+
+@pytest.mark.parametrize(("found", "files", "expected"), REPAIRS.values(), ids=REPAIRS)
+def test_repair(found, files, expected):
+    ends = [End(expected[-1].end)] if expected else []
+    assert repaired(found, files, crc_of, at_least=ORIGIN) == expected + ends
+
+
+near = st.integers(0, 4 * F).map(Position)
+left_over = st.one_of(
+    st.builds(audio, near, near),
+    st.builds(overload, near, near),
+    st.builds(End, near),
+    st.builds(Damage, st.integers(0, 9), st.just("checksum")),
+)
+
+
+@given(
+    st.lists(left_over, max_size=8),
+    st.dictionaries(st.integers(0, 3), st.integers(0, F), max_size=3),
+    st.integers(0, 4 * F),
+)
+def test_repair_always_adds_up_and_changes_nothing_the_second_time(found, files, at_least):
+    once = repaired(found, files, crc_of, at_least=Position(at_least))
+    extent = journal.Extent()
+    for record in once:
+        extent.add(record)
+    assert extent.durable >= at_least
+    assert repaired(once, files, crc_of, at_least=Position(at_least)) == once

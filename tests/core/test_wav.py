@@ -1,0 +1,49 @@
+import io
+import wave
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcriber.core import wav
+from transcriber.types import Position
+
+positions = st.integers(0, 40 * wav.FILE_SAMPLES).map(Position)
+
+
+@given(st.integers(0, 200_000))
+def test_header_is_what_the_standard_library_reads(samples):
+    with wave.open(io.BytesIO(wav.header(samples) + bytes(2 * samples))) as file:
+        assert file.getparams()[:4] == (1, 2, 16_000, samples)
+    assert wav.parse_header(wav.header(samples)) == samples
+
+
+@given(st.integers(0, 10**6), st.integers(0, wav.HEADER_BYTES - 1), st.integers(1, 255))
+def test_a_changed_header_is_not_taken_for_ours(samples, place, flip):
+    changed = bytearray(wav.header(samples))
+    changed[place] ^= flip
+    assert wav.parse_header(bytes(changed)) != samples
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_can_be_asked_for_a_header(content):
+    assert wav.parse_header(content) is None
+
+
+@given(positions, positions)
+def test_spans_cover_a_range_once_and_stay_in_their_files(one, other):
+    start, end = sorted((one, other))
+    spans = list(wav.spans(start, end))
+    assert [span.start for span in spans] + [end] == [start, *(span.end for span in spans)]
+    for span in spans:
+        assert wav.file_start(span.index) <= span.start < span.end <= wav.file_start(span.index + 1)
+        assert span.offset == 44 + 2 * (span.start - wav.file_start(span.index))
+
+
+@given(st.integers(0, 999_998))
+def test_names_of_files_sort_and_come_back(index):
+    assert wav.file_index(wav.file_name(index)) == index
+    assert wav.file_name(index) < wav.file_name(index + 1) or index == 999_998
+
+
+def test_other_names_are_no_files_of_a_track():
+    assert [wav.file_index(name) for name in ("000000.wav", "1.wav", "000001.wav~", "notes.txt")] == [None] * 4
