@@ -6,6 +6,7 @@
     │   ├── NoDeviceError           3   nothing can be captured
     │   └── DeviceLost              1   a device that worked is gone: reopen it, or fall back
     ├── EngineError                 1   the engine process failed
+    │   ├── RequestFailed           1   every engine failed on this one request; others may succeed
     │   └── NoModelError            4   no Whisper model can be reached
     ├── StorageError                5   the session cannot be written or read
     └── ObjectiveMissed             6   `--require` was not met
@@ -44,6 +45,10 @@ class DeviceLost(SourceError):  # noqa: N818 - it names what happened, as websoc
 
 class EngineError(TranscriberError):
     """The engine process failed, or refused a request."""
+
+
+class RequestFailed(EngineError):  # noqa: N818 - as DeviceLost
+    """Every engine that was given this request failed on it. There may be nothing wrong with the next request."""
 
 
 class NoModelError(EngineError):

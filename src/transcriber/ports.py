@@ -6,7 +6,7 @@ Every method that waits is cancelled through anyio scopes only.
 from collections.abc import Sequence
 from typing import Protocol
 
-from transcriber.events import Envelope, Event
+from transcriber.events import Event
 from transcriber.types import (
     AudioFormat,
     Block,
@@ -98,7 +98,8 @@ class Engine(Protocol):
         Of the requests that wait, the one with the lowest `urgency` is decoded first.
 
         Raises:
-            EngineError: this request failed every engine it was given to, or there is no engine any more.
+            RequestFailed: this request failed every engine it was given to.
+            EngineError: there is no engine, and there will be none.
 
         """
         ...
@@ -132,11 +133,16 @@ class Transcript(Protocol):
     """Where text becomes part of the session, and is told to whoever listens."""
 
     async def publish(
-        self, event: Event, *, coverage: Coverage | None = None, track: TrackName | None = None
-    ) -> Envelope:
+        self, event: Event | None, *, coverage: Coverage | None = None, track: TrackName | None = None
+    ) -> None:
         """Give the event its number, store it (a `Partial` is not stored), then hand it to the subscribers.
 
         `coverage` moves the cursor of `track` in the same transaction as the event: after a crash the two agree.
-        A segment or a gap whose start is already stored for its track is stored and told only once.
+        Without an event only the cursor moves. A segment or a gap whose start is already stored for its track is told
+        only once.
+
+        Raises:
+            StorageError: it could not be stored, and was told to nobody.
+
         """
         ...

@@ -100,6 +100,11 @@ class TranscriptDatabase:
                 _move_cursor(connection, track, coverage)
         return fresh
 
+    def advance(self, track: TrackName, coverage: Coverage) -> None:
+        """Move the cursor of a track, and nothing else; it never goes back."""
+        with self._transaction() as connection:
+            _move_cursor(connection, track, coverage)
+
     def reserve(self, count: int = RESERVED) -> range:
         """Return event numbers that were never given before and never will be again, whatever crashes."""
         with self._transaction() as connection:

@@ -1,8 +1,8 @@
 """LocalAgreement-2: commit what two decodes of the same speech agree on.
 
-Each pass over a growing utterance gives a hypothesis. The words after the last commit that the hypothesis shares with
-the one before it are committed; the rest is the tail, which may still change. The last pass, over the whole utterance,
-commits everything. Committed words only ever grow in number; none is changed or taken back.
+Each pass over speech that goes on gives a hypothesis. The words after the last commit that the hypothesis shares with
+the one before it are committed; the rest is the tail, which may still change. The last pass over an utterance commits
+everything. Committed words only ever grow in number; none is changed or taken back.
 
 The policy is from Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Transcription System" (2023), section 3.
 """
@@ -70,7 +70,7 @@ def not_before(words: Sequence[Word], position: Position) -> tuple[Word, ...]:
 
 @dataclass(slots=True)
 class LocalAgreement:
-    """The commit policy of one utterance. `committed` is what is fixed of it, `tail` what may still change."""
+    """The commit policy of a track. `committed` is the newest text that is fixed, `tail` what may still change."""
 
     committed: list[Word] = field(default_factory=list[Word])
     tail: tuple[Word, ...] = ()
@@ -87,6 +87,11 @@ class LocalAgreement:
         """Take the hypothesis for the whole utterance; return its words after the last commit: all are committed."""
         words = continuation(hypothesis, self.committed)
         return self._commit(words, len(words))
+
+    def forget(self, position: Position) -> None:
+        """Drop committed words that ended before `position`, where the next pass begins, but for the last few."""
+        old = sum(1 for word in self.committed[:-LONGEST_OVERLAP] if word.end <= position)
+        del self.committed[:old]
 
     def _commit(self, words: Sequence[Word], count: int) -> tuple[Word, ...]:
         floor = self.committed[-1].end if self.committed else Position(0)

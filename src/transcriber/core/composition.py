@@ -5,6 +5,9 @@ It holds no audio and asks nobody: probabilities, gaps and hypotheses go in; pas
 or gap is only entered when everything before it has been.
 
     probabilities ──▶ endpointing ──▶ utterances and gaps, in order ──▶ passes ──▶ hypotheses ──▶ entries
+
+A pass begins some utterances before the one it is about, because Whisper hears better in context: the words that it
+hears again are recognised by place and spelling, and left as they were committed.
 """
 
 from collections import deque
@@ -30,19 +33,19 @@ from transcriber.types import (
 )
 
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width marks are what is meant
-PROMPT_CHARACTERS = 200
-"""Length of the committed text that is given to the next decode: a quarter of the 224 tokens that Whisper takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionRules:
-    """When to decode an utterance that is still open, and when to close a part of it. Durations are in samples."""
+    """When to decode an open utterance, how much before it to hear again, when to close a part. In samples."""
 
     endpointing: EndpointingRules = field(default_factory=EndpointingRules)
     first_pass: int = RATE // 2
     """Speech to wait for before the first pass: a decode of less is mostly wrong."""
     interval: int = RATE // 2
     """New audio to wait for between two passes."""
+    context: int = 20 * RATE
+    """Length of a pass up to which it begins with earlier utterances."""
     trim_after: int = 14 * RATE
     """Length from which an open utterance is closed up to the last committed end of a sentence."""
     trim_always: int = 22 * RATE
@@ -57,7 +60,6 @@ class Pass:
     start: Position
     end: Position
     final: bool
-    prompt: str = ""
     language: str | None = None
 
 
@@ -82,11 +84,12 @@ class Composition:
     coverage: Coverage = field(default_factory=Coverage)
     committed: Sequence[Word] = ()
     language: LanguageVote = field(default_factory=LanguageVote)
-    prompt: str = ""
     endpointing: Endpointing = field(init=False)
     _waiting: deque[Utterance | Gap] = field(default_factory=deque["Utterance | Gap"])
     _policy: LocalAgreement = field(init=False)
-    _anchor: Position | None = None  # where the utterance in hand begins, if a part of it is in a segment already
+    _open: list[Word] = field(init=False)  # committed words that are in no segment yet
+    _cut: Position | None = None  # where the open utterance goes on, if its beginning is in a segment already
+    _context: deque[Position] = field(default_factory=deque[Position])  # where a pass may begin, in order
     _passed: Position = Position(0)  # end of the last pass
     _passed_voice: Position = Position(0)  # end of the speech that it contained
     _shown: str = ""  # the last partial
@@ -94,6 +97,7 @@ class Composition:
     def __post_init__(self) -> None:
         self.endpointing = Endpointing(self.rules.endpointing)
         self.endpointing.skip(self.coverage.position, self.coverage.position)
+        self._open = list(self.committed)
         self._policy = LocalAgreement(list(self.committed))
 
     # What is heard
@@ -113,11 +117,6 @@ class Composition:
 
     # What to decode
 
-    @property
-    def backlog(self) -> int:
-        """Complete utterances that wait to be decoded."""
-        return sum(1 for item in self._waiting if isinstance(item, Utterance))
-
     def next_pass(self, interval: int = 0) -> Pass | None:
         """Return what should be decoded now: the oldest complete utterance, else the open one if there is news in it.
 
@@ -130,16 +129,20 @@ class Composition:
         if not self.rules.partials or since is None or voiced <= self._passed_voice:
             return None
         first = self._passed <= since
-        if now - (since if first else self._passed) < (
-            self.rules.first_pass if first else max(self.rules.interval, interval)
-        ):
+        wait = self.rules.first_pass if first else max(self.rules.interval, interval)
+        if now - (since if first else self._passed) < wait:
             return None
         self._passed, self._passed_voice = now, voiced
         return self._pass(since, now, final=False)
 
     def _pass(self, start: Position, end: Position, *, final: bool) -> Pass:
-        begin = start if self._anchor is None else self._anchor
-        return Pass(begin, end, final, self.prompt, self.language.fixed)
+        context = self._context
+        if not context or start > context[-1]:
+            context.append(start)
+        while len(context) > 1 and end - context[0] > self.rules.context:
+            context.popleft()
+        self._policy.forget(context[0])
+        return Pass(context[0], end, final, self.language.fixed)
 
     # What an answer means
 
@@ -148,83 +151,82 @@ class Composition:
         entries: list[Entry] = []
         while self._waiting and isinstance(gap := self._waiting[0], Gap):
             self._waiting.popleft()
+            self._context.clear()
             entries.append(Entry(GapFound(self.track, gap), self._cover(gap.start, gap.end, missing=True)))
-        if not self._waiting and self._anchor is None:
+        if not self._waiting and self._cut is None:
             self._cover(self.endpointing.settled, self.endpointing.settled)
         return entries
 
     def decoded(self, task: Pass, hypothesis: Hypothesis) -> list[Entry]:
         """Take the answer to a pass; return what it adds to the record."""
         if task.final:
-            return self._final(task, hypothesis)
+            words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task.start))
+            if words:
+                self.language.heard(hypothesis.language)
+            return self._finish(words, hypothesis.language)
         if repetitive(hypothesis) or invented(hypothesis):
             return []
-        words = self._policy.partial(_placed(hypothesis, task.start))
-        entries = [Entry(Committed(self.track, words))] if words else []
-        entries += self._trim(task, hypothesis.language)
-        return entries + self._partial()
+        entries = self._commit(self._policy.partial(_placed(hypothesis, task.start)))
+        return entries + self._trim(task, hypothesis.language) + self._partial()
 
-    def failed(self, task: Pass) -> list[Entry]:
-        """Take the news that no engine can decode a final pass: its audio is a gap in the transcript, by name."""
-        utterance = self._waiting[0]
-        *entries, last = self._finish(task, (), "", missing=True)
-        gap = Gap(task.start, utterance.end, GapReason.ENGINE)
+    def failed(self) -> list[Entry]:
+        """Take the news that no engine can decode the final pass: its audio is a gap in the transcript, by name."""
+        begun, end = self._begun(self._waiting[0].start), self._waiting[0].end
+        *entries, last = self._finish((), "", missing=True)
         closed = [*entries, Entry(last.event)] if last.event else entries
-        return [*closed, Entry(GapFound(self.track, gap), last.coverage)]
+        return [*closed, Entry(GapFound(self.track, Gap(begun, end, GapReason.ENGINE)), last.coverage)]
 
     def finish(self, end: Position) -> list[Entry]:
         """Enter the rest: everything is decoded, and the track ends at `end`."""
-        entries = self.settle()
-        if words := self._policy.committed:
-            # An earlier life committed them, and this one heard no speech there: they stand all the same.
-            entries += self._close(self.coverage.position, words, "")
-            self._policy = LocalAgreement()
+        # Words that an earlier life committed, where this one heard no speech, stand all the same.
+        entries = self.settle() + self._close(self.coverage.position, self._open, "")
         return _with_coverage(entries, self._cover(end, end))
 
-    def _final(self, task: Pass, hypothesis: Hypothesis) -> list[Entry]:
-        words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task.start))
-        if words:
-            self.language.heard(hypothesis.language)
-        return self._finish(task, words, hypothesis.language)
+    def _begun(self, start: Position) -> Position:
+        """Where the part of an utterance begins that is in no segment yet."""
+        return start if self._cut is None else self._cut
 
-    def _finish(self, task: Pass, words: Sequence[Word], language: str, *, missing: bool = False) -> list[Entry]:
+    def _finish(self, words: Sequence[Word], language: str, *, missing: bool = False) -> list[Entry]:
         """Commit the last words of the oldest utterance, close its segment and go on after it."""
         utterance = self._waiting.popleft()
-        assert isinstance(utterance, Utterance)  # noqa: S101 - a final pass is of an utterance
-        added = self._policy.final(words)
-        entries = [Entry(Committed(self.track, added))] if added else []
-        said, carried = self._policy.committed, list[Word]()
-        if utterance.continues:
+        entries = self._commit(self._policy.final(words))
+        said, self._open = self._open, list[Word]()
+        if isinstance(utterance, Utterance) and utterance.continues:
             # Passes over the open utterance may have committed words beyond the place where it was cut later.
-            said, carried = _split(said, utterance.end)
-        entries += self._close(task.start, said, language)
-        coverage = self._cover(task.start, utterance.end, missing=missing)
-        self._policy, self._anchor = LocalAgreement(carried), None
+            said, self._open = _split(said, utterance.end)
+        begun = self._begun(utterance.start)
+        entries += self._close(begun, said, language)
+        self._cut = None
         self._shown = ""
-        return _with_coverage(entries, coverage)
+        return _with_coverage(entries, self._cover(begun, utterance.end, missing=missing))
+
+    def _commit(self, words: Sequence[Word]) -> list[Entry]:
+        self._open.extend(words)
+        return [Entry(Committed(self.track, tuple(words)))] if words else []
 
     def _trim(self, task: Pass, language: str) -> list[Entry]:
-        """Close what is committed up to a good place, so that the next pass need not decode it again."""
-        length = task.end - task.start
-        if self._waiting or length < self.rules.trim_after:
+        """Close what is committed up to a good place, so that passes need not begin before it for ever."""
+        since = self.endpointing.speaking_since
+        if self._waiting or since is None or task.end - self._begun(since) < self.rules.trim_after:
             return []
-        cut = _cut(self._policy.committed, self._policy.tail, anywhere=length >= self.rules.trim_always)
-        if cut is None:
+        begun = self._begun(since)
+        cut = _pause(self._open, self._policy.tail, anywhere=task.end - begun >= self.rules.trim_always)
+        if cut is None or cut <= begun:
             return []
-        said, carried = _split(self._policy.committed, cut)
-        entries = self._close(task.start, said, language)
-        coverage = self._cover(task.start, cut)
-        self._anchor = cut
-        self._policy = LocalAgreement(carried, self._policy.tail)
-        return _with_coverage(entries, coverage)
+        said, self._open = _split(self._open, cut)
+        self._cut = cut
+        self._context.append(cut)
+        return _with_coverage(self._close(begun, said, language), self._cover(begun, cut))
 
     def _close(self, start: Position, words: Sequence[Word], language: str) -> list[Entry]:
         if not words:
             return []
         name = SegmentId(f"{self.track}-{start}")
-        segment = Segment(name, self.track, words[0].start, words[-1].end, tuple(words), language)
-        self.prompt = (self.prompt + " " + segment.text)[-PROMPT_CHARACTERS:].strip()
-        return [Entry(SegmentClosed(segment))]
+        return [
+            Entry(
+                SegmentClosed(Segment(name, self.track, words[0].start, words[-1].end, tuple(words), language)),
+            )
+        ]
 
     def _partial(self) -> list[Entry]:
         tail = self._policy.tail
@@ -232,8 +234,7 @@ class Composition:
         if text == self._shown:
             return []
         self._shown = text
-        start = tail[0].start if tail else self.endpointing.position
-        return [Entry(Partial(self.track, start, text))]
+        return [Entry(Partial(self.track, tail[0].start if tail else self.endpointing.position, text))]
 
     def _cover(self, start: Position, end: Position, *, missing: bool = False) -> Coverage:
         """Move the cursor to `end`: silence up to `start`, from there transcribed, or missing."""
@@ -269,7 +270,7 @@ def _split(words: Sequence[Word], position: Position) -> tuple[list[Word], list[
     return list(words[:count]), list(words[count:])
 
 
-def _cut(committed: Sequence[Word], tail: Iterable[Word], *, anywhere: bool) -> Position | None:
+def _pause(committed: Sequence[Word], tail: Iterable[Word], *, anywhere: bool) -> Position | None:
     """Return the middle of the pause after the last committed end of a sentence, or else of the longest pause."""
     following = [*committed[1:], *list(tail)[:1]]
     pauses = list(zip(committed, following, strict=False))

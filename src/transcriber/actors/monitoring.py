@@ -1,0 +1,117 @@
+"""Monitoring: read the counters, keep the peaks, say when something is out of bounds and when it is over."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+
+from transcriber.core.alerts import Alert
+from transcriber.core.catch_up import CatchUp
+from transcriber.events import StateChanged
+from transcriber.ports import Transcript
+from transcriber.types import RATE, TrackName
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReading:
+    """Counters of one track: samples captured, cursor, and the share of its buffer pool in use (0 to 1)."""
+
+    captured: int
+    cursor: int
+    buffer: float
+
+    @property
+    def lag(self) -> float:
+        """Seconds from the newest audio back to the cursor."""
+        return (self.captured - self.cursor) / RATE
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringRules:
+    """When to alert: bytes, per cent of all cores, share of the pool, seconds. `sustain` seconds above it first."""
+
+    memory: float
+    cpu: float
+    buffer: float
+    lag: float
+    sustain: float = 10.0
+
+
+class Processes(Protocol):
+    """What the operating system says about the processes of the program."""
+
+    def memory(self) -> Mapping[str, int]:
+        """Return the resident set of each process in bytes; one that is not running is left out."""
+        ...
+
+    def cpu(self) -> float:
+        """Return how busy all cores of the machine were since the last call, in per cent."""
+        ...
+
+
+@dataclass(slots=True)
+class Gauges:
+    """What monitoring knows, for views and the summary. It outlives the actor."""
+
+    peak_memory: dict[str, int] = field(default_factory=dict[str, int])
+    catch_up: dict[TrackName, CatchUp] = field(default_factory=dict[TrackName, CatchUp])
+    alerts: dict[str, Alert] = field(default_factory=dict[str, Alert])
+
+    @property
+    def raised(self) -> list[str]:
+        """Names of the alerts that are on."""
+        return [name for name, alert in self.alerts.items() if alert.raised]
+
+    def estimate(self) -> float | None:
+        """Return the seconds until all tracks have caught up; None without a trend."""
+        estimates = [estimate for track in self.catch_up.values() if (estimate := track.estimate()) is not None]
+        return max(estimates, default=None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Monitoring:
+    """Measures every `interval` seconds, for ever."""
+
+    tracks: Callable[[], Mapping[TrackName, TrackReading]]
+    processes: Processes
+    transcript: Transcript
+    gauges: Gauges
+    rules: MonitoringRules
+    interval: float
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            await self._measure(anyio.current_time())
+            await anyio.sleep(self.interval)
+
+    async def _measure(self, now: float) -> None:
+        rules, gauges = self.rules, self.gauges
+        for process, resident in self.processes.memory().items():
+            gauges.peak_memory[process] = max(resident, gauges.peak_memory.get(process, 0))
+            if process == "core":
+                await self._judge("memory", resident, rules.memory, now, f"core uses {resident >> 20} MB")
+        cpu = self.processes.cpu()
+        await self._judge("cpu", cpu, rules.cpu, now, f"{cpu:.0f} % of all cores are busy")
+        for track, reading in self.tracks().items():
+            catch_up = gauges.catch_up.setdefault(track, CatchUp())
+            catch_up.take(reading.lag, now)
+            full = f"{reading.buffer:.0%} of the buffer is in use"
+            await self._judge(f"buffer {track}", reading.buffer, rules.buffer, now, full, track)
+            behind = f"{reading.lag:.0f} s behind, {_eta(catch_up.estimate())}"
+            await self._judge(f"lag {track}", reading.lag, rules.lag, now, behind, track)
+
+    async def _judge(
+        self, name: str, value: float, threshold: float, now: float, reason: str, track: TrackName | None = None
+    ) -> None:
+        alert = self.gauges.alerts.setdefault(name, Alert(name, threshold, threshold * 0.8, self.rules.sustain))
+        if alert.take(value, now):
+            before, after = ("normal", "alert") if alert.raised else ("alert", "normal")
+            await self.transcript.publish(StateChanged(name.partition(" ")[0], before, after, reason, track))
+
+
+def _eta(seconds: float | None) -> str:
+    if seconds is None:
+        return "no estimate yet"
+    return "caught up in " + (f"about {seconds:.0f} s" if seconds < 1e6 else "an unknown time: the lag grows")  # noqa: PLR2004 - days

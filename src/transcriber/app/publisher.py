@@ -1,0 +1,182 @@
+"""The publisher: every event is numbered, stored, counted and handed on, in this order."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Self
+
+import anyio
+
+from transcriber.adapters.disk import Disk
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.core import wire
+from transcriber.core.tally import Tally
+from transcriber.errors import StorageError
+from transcriber.events import Committed, Envelope, Event, GapFound, Partial, SegmentClosed, StateChanged
+from transcriber.types import Coverage, TrackName
+
+UNREAD = 1_000
+"""Events that wait in memory for a subscriber; when it is slower than that, it goes on from the database."""
+
+
+class Publisher:
+    """The `Transcript` port. What is stored first and told second is never told and then lost.
+
+    `now` is the monotonic clock in seconds; `begin` says when a track's position 0 was.
+    """
+
+    def __init__(self, disk: Disk, database: TranscriptDatabase, tally: Tally, now: Callable[[], float]) -> None:
+        self._disk = disk
+        self._database = database
+        self._tally = tally
+        self._now = now
+        self._started = now()
+        self._origins: dict[TrackName, float] = {}
+        self._numbers = iter(range(0))
+        self._writing = anyio.Lock()
+        self._subscriptions: set[Subscription] = set()
+        self._closed = False
+
+    def begin(self, track: TrackName, at: float) -> None:
+        """Set the time of a track's position 0; its events are `emitted` in seconds since then."""
+        self._origins[track] = at
+
+    async def publish(
+        self, event: Event | None, *, coverage: Coverage | None = None, track: TrackName | None = None
+    ) -> None:
+        """Store an event and the coverage that it brings in one transaction, then tell the subscribers.
+
+        Raises:
+            StorageError: it could not be stored, and was told to nobody.
+
+        """
+        async with self._writing:
+            if event is None:
+                await self._advance(track, coverage)
+                return
+            envelope = Envelope(await self._number(), self._emitted(event), event)
+            if not isinstance(event, Partial) and not await self._store(envelope, coverage, track):
+                return
+            if coverage is not None and track is not None:
+                self._tally.cover(track, coverage)
+            self._tally.take(envelope)
+            for subscription in self._subscriptions:
+                subscription.give(envelope)
+
+    def subscribe(self, after: int | None = None) -> "Subscription":
+        """Return the events from now on, or all after the number `after`: first those stored, then the live ones."""
+        subscription = Subscription(self._stored, self._subscriptions.discard, after, ended=self._closed)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def close(self) -> None:
+        """Say that nothing more will be published: subscriptions end after what they have not read yet. Idempotent."""
+        self._closed = True
+        for subscription in self._subscriptions:
+            subscription.end()
+
+    async def _number(self) -> int:
+        number = next(self._numbers, None)
+        if number is None:
+            self._numbers = iter(await self._run(self._database.reserve))
+            number = next(self._numbers)
+        return number
+
+    def _emitted(self, event: Event) -> float:
+        return self._now() - self._origins.get(_track_of(event) or TrackName(""), self._started)
+
+    async def _store(self, envelope: Envelope, coverage: Coverage | None, track: TrackName | None) -> bool:
+        line = wire.encode(envelope)
+        return await self._run(partial(self._database.apply, envelope, line, coverage, track))
+
+    async def _advance(self, track: TrackName | None, coverage: Coverage | None) -> None:
+        if track is not None and coverage is not None:
+            await self._run(partial(self._database.advance, track, coverage))
+            self._tally.cover(track, coverage)
+
+    async def _stored(self, after: int) -> Sequence[Envelope]:
+        rows = await self._run(partial(self._database.events, after))
+        return [wire.decode(line) for _, line in rows]
+
+    async def _run[T](self, call: Callable[[], T]) -> T:
+        try:
+            return await self._disk.run(call)
+        except StorageError:
+            # The call may be stuck in a thread that was given up: its connection must not be used again.
+            self._database.disconnect()
+            raise
+
+
+class Subscription:
+    """The events of a session for one reader: in order, each once, however slow the reader is.
+
+    An async iterator that is also a context manager; leave the context to stop. It is no generator, so one that is
+    abandoned in the middle keeps nothing open.
+    """
+
+    def __init__(
+        self,
+        stored: Callable[[int], Awaitable[Sequence[Envelope]]],
+        leave: Callable[["Subscription"], None],
+        after: int | None,
+        *,
+        ended: bool,
+    ) -> None:
+        self._stored = stored
+        self._leave = leave
+        self._last = after or 0
+        self._behind = after is not None  # events that are not in `_waiting` are in the database
+        self._waiting = deque[Envelope]()
+        self._replay = deque[Envelope]()
+        self._ended = ended
+        self._news = anyio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(self)
+        self.end()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Envelope:
+        while True:
+            if self._behind and not self._replay:
+                self._replay.extend(await self._stored(self._last))
+                self._behind = bool(self._replay)
+            queue = self._replay or self._waiting
+            if queue:
+                envelope = queue.popleft()
+                if envelope.seq > self._last:
+                    self._last = envelope.seq
+                    return envelope
+            elif self._ended:
+                raise StopAsyncIteration
+            else:
+                await self._news.wait()
+                self._news = anyio.Event()
+
+    def give(self, envelope: Envelope) -> None:
+        """Take an event that was published. Never waits: what finds no room is read from the database later."""
+        if len(self._waiting) >= UNREAD:
+            self._waiting.clear()
+            self._behind = True
+        self._waiting.append(envelope)
+        self._news.set()
+
+    def end(self) -> None:
+        """Take note that nothing more will come."""
+        self._ended = True
+        self._news.set()
+
+
+def _track_of(event: Event) -> TrackName | None:
+    match event:
+        case Committed(track=track) | GapFound(track=track) | Partial(track=track) | StateChanged(track=track):
+            return track
+        case SegmentClosed(segment):
+            return segment.track
+        case _:
+            return None

@@ -1,0 +1,32 @@
+"""Alerts: when a measurement is worth telling, and when it is over."""
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Alert:
+    """Raised once a value has been above `threshold` for `sustain` seconds; over once it is below `clear`.
+
+    `clear` lies lower than the threshold (hysteresis), so a value that hovers around it raises one alert, not many.
+    """
+
+    name: str
+    threshold: float
+    clear: float
+    sustain: float
+    raised: bool = field(default=False, init=False)
+    _above_since: float = field(default=math.inf, init=False)
+
+    def take(self, value: float, now: float) -> bool:
+        """Take a measurement; return whether `raised` changed. `now` is in seconds, on any clock that only grows."""
+        if value <= self.threshold:
+            self._above_since = math.inf
+        else:
+            self._above_since = min(self._above_since, now)
+        before = self.raised
+        if self.raised:
+            self.raised = value > self.clear
+        else:
+            self.raised = now - self._above_since >= self.sustain
+        return self.raised != before
