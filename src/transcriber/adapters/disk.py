@@ -119,7 +119,7 @@ class Disk:
         self._name = name
         self._deadline = deadline
         self._capacity = capacity
-        self._places = anyio.Semaphore(capacity)
+        self._places = anyio.Semaphore(capacity, fast_acquire=True)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._writer = _Writer(name, self._jobs)
         self._durations: deque[float] = deque(maxlen=_KEPT)
