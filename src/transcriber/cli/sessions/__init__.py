@@ -1,0 +1,165 @@
+"""`transcriber sessions`: what was recorded, and what to do with it. Nothing here changes a session, but `remove`."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+import msgspec
+
+from transcriber.adapters import export as files
+from transcriber.adapters import session_folder_index as index
+from transcriber.adapters.recovery_verify import verify as verify_session
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_index import SessionEntry, SessionState
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.cli import options
+from transcriber.cli.sessions import overview
+from transcriber.cli.sessions.reading import read_document, stem
+from transcriber.core.document import FORMATS
+from transcriber.core.stamps import clock
+from transcriber.errors import StorageError
+
+FAILED = 1
+
+
+def located(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the sessions are."""
+    return options.sessions(options.config(command))
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """List, show, export, verify, search or remove sessions. SESSION is an id, the start of one, a name or a folder."""
+
+
+@command.command("list")
+@located
+@as_json
+def list_(config: Path | None, *, as_json: bool) -> None:
+    """List the sessions, oldest first."""
+    parent = _parent(config)
+    entries = index.list_sessions(parent)
+    if as_json:
+        _print_json([overview.overview(entry) for entry in entries])
+    elif entries:
+        click.echo("\n".join(overview.table(entries)))
+    else:
+        click.echo(f"no sessions in {parent}", err=True)
+
+
+@command.command()
+@click.argument("session")
+@located
+@as_json
+def show(config: Path | None, session: str, *, as_json: bool) -> None:
+    """Show what is known about SESSION, and its transcript; with --json the figures alone."""
+    entry = _find(config, session)
+    document = read_document(entry)
+    if as_json:
+        _print_json(overview.detail(entry, document))
+        return
+    click.echo("\n".join(overview.heading(entry, document)))
+    for line in overview.transcript(document):
+        click.echo(line)
+
+
+@command.command()
+@click.argument("session")
+@located
+@click.option("--format", "style", type=click.Choice(list(FORMATS)), default="txt", show_default=True)
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a file in DIR, in the place of an earlier export, instead of to standard output.",
+)
+@click.option("--track", "tracks", metavar="NAME", multiple=True, help="Only this track; may be repeated.")
+def export(config: Path | None, session: str, style: str, output: Path | None, tracks: tuple[str, ...]) -> None:
+    """Write the transcript of SESSION as text, subtitles or JSON."""
+    entry = _find(config, session)
+    text = FORMATS[style](read_document(entry, tracks))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write = partial(files.write, output, f"{stem(entry, tracks)}.{style}", text, private=True)
+    click.echo(anyio.run(write), err=True)
+
+
+@command.command()
+@click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
+@located
+@click.pass_context
+def verify(ctx: click.Context, config: Path | None, sessions: tuple[str, ...]) -> None:
+    """Check every checksum, position and count of each SESSION; exit 0 only if all hold."""
+    entries = [_find(config, session) for session in sessions]
+    sound = True
+    for entry in entries:
+        report = verify_session(SessionFolder.view(entry.path))
+        click.echo("\n".join(overview.verdict(entry, report)))
+        sound = sound and report.ok
+    ctx.exit(0 if sound else FAILED)
+
+
+@command.command()
+@click.argument("text")
+@located
+def search(config: Path | None, text: str) -> None:
+    """Print the segments of all sessions that contain TEXT, or all of its words."""
+    if not text.strip():
+        raise click.UsageError("TEXT is empty: name what to look for")
+    parent = _parent(config)
+    found = False
+    for line in _matches(parent, text):
+        found = True
+        click.echo(line)
+    if not found:
+        click.echo(f"nothing said like {text!r} in {parent}", err=True)
+
+
+@command.command()
+@click.argument("session")
+@located
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(config: Path | None, session: str, *, yes: bool) -> None:
+    """Delete SESSION for good: its audio and its transcript. One that is being recorded is refused."""
+    entry = _find(config, session)
+    if entry.state is SessionState.RUNNING:
+        raise StorageError(f"{entry.id} is being recorded: stop it before you remove it")
+    length = clock(max(entry.captured.values(), default=0))
+    if yes or click.confirm(f"Delete {entry.id} ({length}, {overview.megabytes(entry.size)}) for good?", err=True):
+        index.remove(entry.path)
+        click.echo(f"removed {entry.id}", err=True)
+
+
+def _parent(config: Path | None) -> Path:
+    return Path(options.load_settings(config).session.folder)
+
+
+def _find(config: Path | None, session: str) -> SessionEntry:
+    return index.describe(index.find(_parent(config), session))
+
+
+def _matches(parent: Path, text: str) -> Iterator[str]:
+    words = re.compile("|".join(map(re.escape, {text, *text.split()})), re.IGNORECASE)
+    for entry in index.list_sessions(parent):
+        try:
+            with closing(TranscriptDatabase.view(entry.path / "transcript.db")) as database:
+                segments = database.search(text)
+        except StorageError as error:
+            click.echo(f"left out {entry.id}: {error}", err=True)
+            continue
+        for segment in segments:
+            shown = words.sub(lambda match: click.style(match[0], bold=True), segment.text)
+            yield f"{entry.id} [{clock(segment.start)}] {segment.track}: {shown}"
+
+
+def _print_json(value: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))

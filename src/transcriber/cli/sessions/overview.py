@@ -1,0 +1,171 @@
+"""What there is to say about a session: as JSON for programs, and as lines for people."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from transcriber.adapters.recovery_verify import VerifyReport
+from transcriber.adapters.session_folder_index import SessionEntry
+from transcriber.core.document import Document, DocumentTrack
+from transcriber.core.ledger import share
+from transcriber.core.lines import MEGABYTE
+from transcriber.core.stamps import clock, gap_note
+from transcriber.events import GapFound, SegmentClosed
+from transcriber.types import Coverage, seconds
+
+
+class TrackOverview(msgspec.Struct, frozen=True):
+    """A track in `sessions list --json`."""
+
+    name: str
+    source: str
+    device: str | None
+    captured: float
+
+
+class SessionOverview(msgspec.Struct, frozen=True):
+    """A session in `sessions list --json`. `captured` is in seconds, `size` in bytes."""
+
+    id: str
+    name: str | None
+    folder: str
+    state: str
+    created: datetime
+    model: str
+    language: str | None
+    size: int
+    tracks: list[TrackOverview]
+
+
+class TrackLedger(msgspec.Struct, frozen=True):
+    """What became of a track's samples, in `sessions show --json`."""
+
+    name: str
+    captured: int
+    covered: int
+    transcribed: int
+    silence: int
+    missing: int
+    coverage: float
+
+
+class SessionDetail(msgspec.Struct, frozen=True):
+    """`sessions show --json`."""
+
+    session: SessionOverview
+    samples: list[TrackLedger]
+    segments: int
+    words: int
+    gaps: int
+
+
+def overview(entry: SessionEntry) -> SessionOverview:
+    """Return a session as a list names it."""
+    manifest = entry.manifest
+    return SessionOverview(
+        id=entry.id,
+        name=manifest.name,
+        folder=str(entry.path),
+        state=entry.state,
+        created=entry.created,
+        model=manifest.model,
+        language=manifest.language,
+        size=entry.size,
+        tracks=[
+            TrackOverview(track.name, track.source, track.device, seconds(entry.captured[track.name]))
+            for track in manifest.tracks
+        ],
+    )
+
+
+def detail(entry: SessionEntry, document: Document) -> SessionDetail:
+    """Return a session with its figures."""
+    return SessionDetail(
+        overview(entry),
+        [_ledger(track) for track in document.tracks],
+        len(document.segments),
+        sum(len(segment.words) for segment in document.segments),
+        len(document.gaps),
+    )
+
+
+def table(entries: Sequence[SessionEntry]) -> Iterator[str]:
+    """Yield a row for each session, under a row of headings."""
+    rows = [("SESSION", "STATE", "LENGTH", "SIZE", "TRACKS")]
+    for entry in entries:
+        longest = clock(max(entry.captured.values(), default=0))
+        rows.append((entry.id, entry.state, longest, megabytes(entry.size), ", ".join(entry.captured)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+
+
+def heading(entry: SessionEntry, document: Document) -> Iterator[str]:
+    """Yield what is known about a session, ahead of its transcript."""
+    manifest = entry.manifest
+    yield f"{entry.id}  ({entry.state}, {megabytes(entry.size)})"
+    yield f"  folder   {entry.path}"
+    yield f"  created  {entry.created.astimezone():%Y-%m-%d %H:%M:%S %z}"
+    yield f"  model    {manifest.model}, language {manifest.language or 'auto'}"
+    for track, known in zip(manifest.tracks, document.tracks, strict=True):
+        device = f" on {track.device}" if track.device else ""
+        yield f"  track    {track.name}: {track.source}{device}; {account(known.captured, known.coverage)}"
+
+
+def transcript(document: Document) -> Iterator[str]:
+    """Yield a line for each segment and gap."""
+    for entry in document.entries:
+        match entry.event:
+            case SegmentClosed(segment) if segment.text:
+                yield f"[{clock(segment.start)}] {segment.track}: {segment.text}"
+            case GapFound(track, gap):
+                yield f"[{clock(gap.start)}] {track}: {gap_note(gap)}"
+            case _:
+                pass
+
+
+def verdict(entry: SessionEntry, report: VerifyReport) -> Iterator[str]:
+    """Yield the ledger of each track, and a line for each finding."""
+    findings = len(report.findings)
+    yield f"{entry.id}: " + ("ok" if report.ok else f"{findings} finding{'' if findings == 1 else 's'}")
+    for track in report.tracks:
+        yield f"  {track.name}: {account(track.captured, track.coverage)}"
+    for finding in report.findings:
+        yield f"  ! {finding}"
+
+
+def account(captured: int, coverage: Coverage) -> str:
+    """Return where captured samples went, in seconds that people can add up."""
+    parts = [
+        f"{seconds(coverage.transcribed):.3f} transcribed",
+        f"{seconds(coverage.silence):.3f} silence",
+        f"{seconds(coverage.missing):.3f} missing",
+    ]
+    if ahead := captured - coverage.position:
+        parts.append(f"{seconds(ahead):.3f} not transcribed yet")
+    return (
+        f"{seconds(captured):.3f} s captured = {' + '.join(parts)} ({share(coverage.position, captured):.2%} covered)"
+    )
+
+
+def megabytes(count: int) -> str:
+    """Return bytes as people read them.
+
+    >>> megabytes(12_340_000)
+    '12.3 MB'
+    """
+    return f"{count / MEGABYTE:.1f} MB"
+
+
+def _ledger(track: DocumentTrack) -> TrackLedger:
+    coverage = track.coverage
+    return TrackLedger(
+        track.name,
+        track.captured,
+        coverage.position,
+        coverage.transcribed,
+        coverage.silence,
+        coverage.missing,
+        share(coverage.position, track.captured),
+    )

@@ -1,0 +1,55 @@
+"""A session as a document, read from its folder without changing it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from transcriber.adapters.session_folder_index import SessionEntry
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.core.document import Document, DocumentTrack
+from transcriber.core.wire import decode
+from transcriber.errors import ConfigError, StorageError
+from transcriber.events import Envelope
+from transcriber.types import TrackName
+
+
+def read_document(entry: SessionEntry, wanted: Sequence[str] = ()) -> Document:
+    """Return the transcript of a session, or of some of its tracks.
+
+    Raises:
+        ConfigError: the session has no track of a name that is wanted.
+        StorageError: the transcript cannot be read.
+
+    """
+    names = [track.name for track in entry.manifest.tracks]
+    for name in wanted:
+        if name not in names:
+            raise ConfigError(f"no track {name!r} in {entry.id}; it has {', '.join(names)}")
+    with closing(TranscriptDatabase.view(entry.path / "transcript.db")) as database:
+        tracks = [
+            DocumentTrack(track.name, track.source, entry.captured[track.name], database.cursor(track.name))
+            for track in entry.manifest.tracks
+            if not wanted or track.name in wanted
+        ]
+        return Document.of(
+            _events(entry, database),
+            title=entry.manifest.name or entry.id,
+            tracks=tracks,
+            model=entry.manifest.model,
+            started=min((track.started for track in entry.manifest.tracks if track.started), default=entry.created),
+        )
+
+
+def stem(entry: SessionEntry, tracks: Sequence[TrackName | str]) -> str:
+    """Return the name of an export without its end: one of some tracks does not replace that of all."""
+    return ".".join([entry.id, *tracks])
+
+
+def _events(entry: SessionEntry, database: TranscriptDatabase) -> Iterator[Envelope]:
+    after = 0
+    while rows := database.events(after):
+        for number, line in rows:
+            try:
+                yield decode(line)
+            except ValueError as error:
+                raise StorageError(f"{entry.id}: event {number} cannot be read: {error}") from error
+        after = rows[-1][0]

@@ -1,0 +1,256 @@
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from transcriber.adapters.disk import InlineDisk
+from transcriber.adapters.recording import TrackRecording
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.cli import main
+from transcriber.core.wire import encode
+from transcriber.events import Envelope, Event, GapFound, SegmentClosed, StateChanged
+from transcriber.types import RATE, Block, Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
+
+pytestmark = pytest.mark.usefixtures("sessions")
+
+THEM, ME = TrackName("them"), TrackName("me")
+STANDUP, LECTURE = "2026-11-23T09-15-02Z-standup", "2026-11-24T10-00-00Z-lecture"
+
+
+def segment(track: TrackName, start: float, text: str) -> SegmentClosed:
+    at = round(start * RATE)
+    words = tuple(
+        Word(f" {word}", Position(at + i * 4000), Position(at + (i + 1) * 4000), 0.9)
+        for i, word in enumerate(text.split())
+    )
+    return SegmentClosed(Segment(SegmentId(f"{track}-{at}"), track, Position(at), words[-1].end, words, "en"))
+
+
+class Made:
+    """A session as a run leaves it: ten seconds a track, of which the first second of `me` is missing."""
+
+    def __init__(self, parent: Path, name: str, created: datetime, tracks: dict[TrackName, list[Event]]) -> None:
+        entries = [TrackEntry(name=track, source="loopback") for track in tracks]
+        self.folder = SessionFolder.create(parent, entries, model="tiny.en", app="0", name=name, created=created)
+        self.database = TranscriptDatabase.open(self.folder.database)
+        for track, events in tracks.items():
+            for event in events:
+                self.publish(event)
+            missing = RATE if track == ME else 0
+            coverage = Coverage(Position(10 * RATE), 4 * RATE, 6 * RATE - missing, missing)
+            self.publish(StateChanged("capture", "running", "ended", "", track), coverage, track)
+            anyio.run(self._record, track, missing)
+
+    def publish(self, event: Event, coverage: Coverage | None = None, track: TrackName | None = None) -> None:
+        number = self.database.counts().events + 1
+        envelope = Envelope(number, 10.0, event)
+        self.database.apply(envelope, encode(envelope), coverage, track)
+
+    async def _record(self, track: TrackName, missing: int) -> None:
+        recording = await TrackRecording.open(self.folder.audio(track), self.folder.journal(track), InlineDisk())
+        gaps = [Gap(Position(0), Position(missing), GapReason.DEVICE)] if missing else []
+        block = Block(Position(missing), b"\1\0" * (10 * RATE - missing))
+        await recording.append([*gaps, block])
+        await recording.close()
+
+    def finish(self) -> None:
+        self.database.close()
+        self.folder.mark_clean()
+        self.folder.close()
+
+
+@pytest.fixture
+def sessions(tmp_path, monkeypatch):
+    """A folder with two sessions, which the environment names."""
+    parent = tmp_path / "recordings"
+    monkeypatch.setenv("TRANSCRIBER_SESSION__FOLDER", str(parent))
+    Made(
+        parent,
+        "standup",
+        datetime(2026, 11, 23, 9, 15, 2, tzinfo=UTC),
+        {
+            THEM: [segment(THEM, 0, "Good morning."), segment(THEM, 4, "We ship the parser today.")],
+            ME: [
+                GapFound(ME, Gap(Position(0), Position(RATE), GapReason.DEVICE)),
+                segment(ME, 2, "Morning. The build is green."),
+            ],
+        },
+    ).finish()
+    Made(
+        parent,
+        "lecture",
+        datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC),
+        {THEM: [segment(THEM, 1, "The parser reads from left to right.")]},
+    ).finish()
+    return parent
+
+
+@pytest.fixture
+def transcriber(capsys):
+    """Run the command line: exit code, stdout, stderr."""
+
+    def run(*args):
+        code = main(args)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def test_list_names_every_session_oldest_first(transcriber):
+    code, out, _ = transcriber("sessions", "list")
+    assert code == 0
+    heading, standup, lecture = out.splitlines()
+    assert heading.split() == ["SESSION", "STATE", "LENGTH", "SIZE", "TRACKS"]
+    assert standup.startswith(f"{STANDUP}  clean  00:00:10  ")
+    assert standup.endswith("them, me")
+    assert lecture.startswith(LECTURE)
+
+
+def test_list_as_json_is_for_programs(sessions, transcriber):
+    code, out, _ = transcriber("sessions", "list", "--json")
+    assert code == 0
+    standup, _ = json.loads(out)
+    assert (standup["id"], standup["state"], standup["model"]) == (STANDUP, "clean", "tiny.en")
+    assert standup["folder"] == str(sessions / STANDUP)
+    assert [track["captured"] for track in standup["tracks"]] == [10.0, 10.0]
+
+
+def test_list_says_where_it_looked_when_there_is_nothing(tmp_path, transcriber):
+    nowhere = str(tmp_path / "nowhere")
+    assert transcriber("sessions", "list", "--sessions", nowhere) == (0, "", f"no sessions in {nowhere}\n")
+    assert transcriber("sessions", "list", "--json", "--sessions", nowhere) == (0, "[]\n", "")
+
+
+def test_show_tells_what_became_of_the_audio_and_what_was_said(transcriber):
+    code, out, _ = transcriber("sessions", "show", "standup")
+    assert code == 0
+    assert "10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing (100.00% covered)" in out
+    assert out.splitlines()[-4:] == [
+        "[00:00:00] me: [gap 00:00:00–00:00:01: device]",  # noqa: RUF001 - a range
+        "[00:00:00] them: Good morning.",
+        "[00:00:02] me: Morning. The build is green.",
+        "[00:00:04] them: We ship the parser today.",
+    ]
+
+
+def test_show_as_json_adds_up_to_the_sample(transcriber):
+    code, out, _ = transcriber("sessions", "show", STANDUP, "--json")
+    assert code == 0
+    shown = json.loads(out)
+    assert shown["session"]["id"] == STANDUP
+    assert (shown["segments"], shown["words"], shown["gaps"]) == (3, 12, 1)
+    for track in shown["samples"]:
+        assert track["transcribed"] + track["silence"] + track["missing"] == track["covered"] == track["captured"]
+        assert track["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("style", ["txt", "srt", "vtt", "json", "jsonl"])
+def test_an_export_is_the_same_in_a_file_as_on_stdout(style, transcriber, tmp_path):
+    code, out, _ = transcriber("sessions", "export", "standup", "--format", style)
+    assert code == 0
+    assert "parser" in out
+    code, nothing, told = transcriber(
+        "sessions", "export", "standup", "--format", style, "--output", str(tmp_path / "out")
+    )
+    path = tmp_path / "out" / f"{STANDUP}.{style}"
+    assert (code, nothing, told) == (0, "", f"{path}\n")
+    assert path.read_text(encoding="utf-8") == out
+    if sys.platform != "win32":
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_jsonl_has_the_lines_that_were_published(sessions, transcriber):
+    with_folder = str(sessions / STANDUP)
+    _, out, _ = transcriber("sessions", "export", with_folder, "--format", "jsonl")
+    database = TranscriptDatabase.view(sessions / STANDUP / "transcript.db")
+    published = {line for _, line in database.events() if '"event":"state"' not in line}
+    database.close()
+    assert set(out.splitlines()) == published
+
+
+def test_an_export_of_one_track_has_only_that_and_does_not_replace_that_of_all(transcriber, tmp_path):
+    code, out, _ = transcriber("sessions", "export", "standup", "--track", "me")
+    assert (code, out.splitlines()) == (
+        0,
+        ["[gap 00:00:00–00:00:01: device]", "", "Morning. The build is green."],  # noqa: RUF001 - a range
+    )
+    transcriber("sessions", "export", "standup", "--track", "me", "--output", str(tmp_path / "out"))
+    assert [file.name for file in (tmp_path / "out").iterdir()] == [f"{STANDUP}.me.txt"]
+
+
+def test_a_track_that_is_not_there_is_wrong_usage(transcriber):
+    code, out, told = transcriber("sessions", "export", "standup", "--track", "us")
+    assert (code, out, told) == (2, "", f"error: no track 'us' in {STANDUP}; it has them, me\n")
+
+
+def test_verify_is_content_only_with_a_sound_session(transcriber):
+    code, out, _ = transcriber("sessions", "verify", "standup", "lecture")
+    assert code == 0
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [f"{STANDUP}: ok", f"{LECTURE}: ok"]
+    assert out.count("s captured = ") == 3
+
+
+def test_verify_names_a_sample_that_is_not_what_was_recorded(sessions, transcriber):
+    audio = sessions / STANDUP / "audio" / "them" / "000001.wav"
+    content = bytearray(audio.read_bytes())
+    content[-100] ^= 1
+    audio.write_bytes(content)
+    code, out, _ = transcriber("sessions", "verify", "lecture", "standup")
+    assert code == 1
+    assert f"{LECTURE}: ok" in out
+    assert f"{STANDUP}: 1 finding\n" in out
+    assert "  ! audio/them/000001.wav" in out
+
+
+def test_search_finds_words_in_every_session(transcriber):
+    code, out, _ = transcriber("sessions", "search", "PARSER")
+    assert code == 0
+    assert out.splitlines() == [
+        f"{STANDUP} [00:00:04] them: We ship the parser today.",
+        f"{LECTURE} [00:00:01] them: The parser reads from left to right.",
+    ]
+
+
+def test_search_says_when_there_is_nothing(transcriber):
+    code, out, told = transcriber("sessions", "search", "zebra")
+    assert (code, out) == (0, "")
+    assert "zebra" in told
+
+
+def test_remove_takes_the_whole_folder_and_no_other(sessions, transcriber):
+    assert transcriber("sessions", "remove", "standup", "--yes")[0] == 0
+    assert [path.name for path in sessions.iterdir()] == [LECTURE]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", True), ("y\n", False)])
+def test_remove_asks_first(answer, left, sessions, transcriber, monkeypatch):
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: answer.strip())
+    code, _, _ = transcriber("sessions", "remove", "standup")
+    assert code == 0
+    assert (sessions / STANDUP).exists() == left
+
+
+def test_remove_refuses_a_session_that_is_being_recorded(sessions, transcriber):
+    running = SessionFolder.open(sessions / STANDUP)
+    try:
+        code, _, told = transcriber("sessions", "remove", "standup", "--yes")
+    finally:
+        running.close()
+    assert code == 5
+    assert told == f"error: {STANDUP} is being recorded: stop it before you remove it\n"
+    assert (sessions / STANDUP / "transcript.db").exists()
+
+
+@pytest.mark.parametrize("verb", ["show", "export", "verify", "remove"])
+def test_an_unknown_session_is_one_line_that_names_those_there_are(verb, transcriber):
+    code, out, told = transcriber("sessions", verb, "retro")
+    assert (code, out) == (5, "")
+    assert told.count("\n") == 1
+    assert "retro" in told
+    assert LECTURE in told
+    assert "Traceback" not in told
