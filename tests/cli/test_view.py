@@ -3,6 +3,7 @@ import json
 import os
 import re
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 
 import anyio
@@ -21,6 +22,7 @@ from transcriber.cli.view.output import Output
 from transcriber.cli.view.plain import PlainView
 from transcriber.cli.view.screen import Screen
 from transcriber.cli.view.tails import Tail, Tails
+from transcriber.cli.view.writer import WriterThread
 from transcriber.core.wire import decode
 from transcriber.events import (
     Committed,
@@ -45,6 +47,12 @@ THEM, ME = TrackName("them"), TrackName("me")
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture
+def writer():
+    with closing(WriterThread()) as thread:
+        yield thread
 
 
 def words(text: str, start: float) -> tuple[Word, ...]:
@@ -99,18 +107,18 @@ async def tell(view, events=STORY):
 # ---- lines
 
 
-async def test_jsonl_is_one_event_a_line_and_nothing_else():
+async def test_jsonl_is_one_event_a_line_and_nothing_else(writer):
     stream = io.BytesIO()
-    await tell(JsonlView(Output(stream)))
+    await tell(JsonlView(Output(stream, writer)))
     lines = stream.getvalue().decode().splitlines()
     assert [decode(line).seq for line in lines] == list(range(1, len(STORY) + 1))
     assert json.loads(lines[0])["event"] == "session"
     assert json.loads(lines[-1])["event"] == "summary"
 
 
-async def test_plain_puts_the_transcript_on_stdout_and_the_rest_beside_it():
+async def test_plain_puts_the_transcript_on_stdout_and_the_rest_beside_it(writer):
     stream, aside = io.BytesIO(), io.BytesIO()
-    await tell(PlainView(Output(stream), Output(aside)))
+    await tell(PlainView(Output(stream, writer), Output(aside, writer)))
     assert stream.getvalue().decode().splitlines() == [
         "[00:00:12] them: ask not what your country",
         "[00:01:02] me: [gap 00:01:02–00:01:05: device]",  # noqa: RUF001 - a range
@@ -123,26 +131,26 @@ async def test_plain_puts_the_transcript_on_stdout_and_the_rest_beside_it():
     assert "1 gap (3.0 s missing)" in summary
 
 
-async def test_a_line_is_there_before_the_next_event():
+async def test_a_line_is_there_before_the_next_event(writer):
     read, write = os.pipe()
-    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as writer:
-        await JsonlView(Output(writer)).show(Envelope(1, 0.0, GAP))
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as sink:
+        await JsonlView(Output(sink, writer)).show(Envelope(1, 0.0, GAP))
         assert decode(await anyio.to_thread.run_sync(reader.readline)).event == GAP
 
 
-async def test_a_reader_that_leaves_ends_the_view_and_not_the_program():
+async def test_a_reader_that_leaves_ends_the_view_and_not_the_program(writer):
     read, write = os.pipe()
     os.close(read)
-    with os.fdopen(write, "wb") as writer:  # closing it flushes what could not be written: that must not raise
-        view = JsonlView(Output(writer))
+    with os.fdopen(write, "wb", buffering=0) as sink:
+        view = JsonlView(Output(sink, writer))
         with pytest.raises(OutputClosed):
             await tell(view)
 
 
-async def test_a_pause_of_the_reader_does_not_pause_the_program():
+async def test_a_pause_of_the_reader_does_not_pause_the_program(writer):
     read, write = os.pipe()
-    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as writer:
-        output = Output(writer)
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as sink:
+        output = Output(sink, writer)
         text = "x" * 1_000_000
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(output.write, text)
@@ -157,6 +165,32 @@ async def test_what_is_no_terminal_gets_plain_lines(monkeypatch):
     async with open_view("text", lambda: ViewStatus("listening", 0, "tiny.en")) as view:
         await tell(view, [segment(THEM, 0, "hello")])
     assert stream.buffer.getvalue() == b"[00:00:00] them: hello\n"
+
+
+async def test_a_reader_that_pauses_for_ever_does_not_keep_the_program_from_ending():
+    story = """if True:
+        import anyio
+        from transcriber.cli.view import open_view
+        from transcriber.events import Envelope, Partial
+
+        async def main():
+            async with open_view("jsonl", None) as view:
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(view.show, Envelope(1, 0.0, Partial("them", 0, "x" * 1_000_000)))
+                        await anyio.wait_all_tasks_blocked()
+                        scope.cancel()
+
+        anyio.run(main)
+    """
+    read, write = os.pipe()
+    try:
+        with anyio.fail_after(60):
+            ended = await anyio.run_process([sys.executable, "-c", story], stdout=write, stderr=None, check=False)
+    finally:
+        os.close(write)
+        os.close(read)
+    assert ended.returncode == 0
 
 
 # ---- tails
@@ -353,10 +387,10 @@ def test_lag_warns_and_says_when_it_will_be_gone():
 # ---- the live view as a whole
 
 
-async def test_a_live_view_leaves_the_whole_transcript_and_no_tail():
+async def test_a_live_view_leaves_the_whole_transcript_and_no_tail(writer):
     terminal = Terminal(100, 30)
     status = ViewStatus("listening", 1.0, "tiny.en", (TrackStatus(THEM), TrackStatus(ME)))
-    async with open_live(lambda: status, TerminalConsole(terminal)) as view:
+    async with open_live(lambda: status, TerminalConsole(terminal), writer) as view:
         await tell(view, [*STORY[:-1], Committed(ME, words("and then", 75)), Partial(ME, Position(0), " unsure")])
     shown = [row for row in terminal.rows if row]
     assert shown[0].startswith("[session ")
@@ -370,11 +404,11 @@ async def test_a_live_view_leaves_the_whole_transcript_and_no_tail():
     assert terminal.cursor_shown
 
 
-async def test_an_error_in_the_body_comes_out_as_itself_and_the_terminal_is_given_back():
+async def test_an_error_in_the_body_comes_out_as_itself_and_the_terminal_is_given_back(writer):
     terminal = Terminal(100, 30)
 
     async def fail():
-        async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal)) as view:
+        async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal), writer) as view:
             await tell(view, [segment(THEM, 0, "hello")])
             raise KeyError
 
@@ -384,23 +418,25 @@ async def test_an_error_in_the_body_comes_out_as_itself_and_the_terminal_is_give
     assert terminal.cursor_shown
 
 
-async def test_cancelling_loses_nothing_that_was_shown():
+async def test_cancelling_loses_nothing_that_was_shown(writer):
     terminal = Terminal(100, 30)
     with anyio.CancelScope() as scope:
-        async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal)) as view:
+        async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal), writer) as view:
             await tell(view, [segment(THEM, 0, "hello")])
             scope.cancel()
             await anyio.sleep_forever()
     assert [row for row in terminal.rows if row] == ["00:00:00  hello"]
 
 
-async def test_a_terminal_that_is_gone_ends_the_view():
+async def test_a_terminal_that_is_gone_ends_the_view(writer):
     class Gone(Terminal):
         def write(self, _):
             raise OSError(5, "Input/output error")
 
     async def talk_on():
-        async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(Gone(80, 24))) as view:
+        async with open_live(
+            lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(Gone(80, 24)), writer
+        ) as view:
             while True:
                 await view.show(Envelope(1, 0.0, GAP))
                 await anyio.lowlevel.checkpoint()

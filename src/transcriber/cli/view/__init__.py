@@ -7,14 +7,15 @@ async with open_view("text", status) as view:
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, closing
 from typing import Literal, Protocol
 
 from transcriber.cli.view.jsonl import JsonlView
-from transcriber.cli.view.output import Output, OutputClosed
+from transcriber.cli.view.output import Output, OutputClosed, unlocked
 from transcriber.cli.view.plain import PlainView
 from transcriber.cli.view.status import TrackStatus, ViewStatus
+from transcriber.cli.view.writer import WriterThread
 from transcriber.events import Envelope
 
 __all__ = ["OutputClosed", "TrackStatus", "View", "ViewStatus", "open_view"]
@@ -33,11 +34,16 @@ class View(Protocol):
         ...
 
 
-def open_view(style: Literal["text", "jsonl"], status: Callable[[], ViewStatus]) -> AbstractAsyncContextManager[View]:
+@asynccontextmanager
+async def open_view(style: Literal["text", "jsonl"], status: Callable[[], ViewStatus]) -> AsyncGenerator[View]:
     """Open the view of that style on stdout: for people, `text` is live at a terminal and plain lines elsewhere."""
-    if style == "text" and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        from transcriber.cli.view.live import open_live  # noqa: PLC0415 - rich is for those who look
+    with closing(WriterThread()) as writer:
+        if style == "text" and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+            from transcriber.cli.view.live import open_live, terminal  # noqa: PLC0415 - rich is for those who look
 
-        return open_live(status)
-    output = Output(sys.stdout.buffer)
-    return nullcontext(JsonlView(output) if style == "jsonl" else PlainView(output, Output(sys.stderr.buffer)))
+            async with open_live(status, terminal(), writer) as live:
+                yield live
+        elif style == "text":
+            yield PlainView(Output(unlocked(sys.stdout), writer), Output(unlocked(sys.stderr), writer))
+        else:
+            yield JsonlView(Output(unlocked(sys.stdout), writer))

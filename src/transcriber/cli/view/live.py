@@ -4,9 +4,8 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from threading import Lock
 
-from anyio import create_task_group, move_on_after, sleep, to_thread
+from anyio import create_task_group, move_on_after, sleep
 from rich.console import Console
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from transcriber.cli.view.output import OutputClosed
 from transcriber.cli.view.screen import Screen
 from transcriber.cli.view.status import ViewStatus
 from transcriber.cli.view.tails import Tails
+from transcriber.cli.view.writer import WriterThread
 from transcriber.core.stamps import gap_note
 from transcriber.events import (
     Committed,
@@ -38,13 +38,13 @@ LAST_FRAME = 1.0
 class LiveView:
     """Takes events in at once, and draws them at its own pace: a slow terminal slows nothing but itself."""
 
-    def __init__(self, console: Console, status: Callable[[], ViewStatus]) -> None:
+    def __init__(self, console: Console, status: Callable[[], ViewStatus], writer: WriterThread) -> None:
         self._layout = Layout(console)
         self._screen = Screen(console)
         self._status = status
+        self._writer = writer
         self._tails = Tails()
         self._settled = deque[Text]()
-        self._painting = Lock()
         self._closed = False
 
     async def show(self, envelope: Envelope) -> None:
@@ -95,24 +95,32 @@ class LiveView:
     async def _draw(self, *, last: bool) -> None:
         rows = None if last else self._layout.rows(self._tails.open(), self._status())
         try:
-            await to_thread.run_sync(self._paint, rows, abandon_on_cancel=True)
+            await self._writer.run(lambda: self._paint(rows))
         except OSError:
             self._closed = True
 
     def _paint(self, rows: list[Text] | None) -> None:
-        # A redraw that was abandoned may still be under way. Text is taken only by who will draw it.
-        with self._painting:
-            above = [self._settled.popleft() for _ in range(len(self._settled))]
-            if rows is None:
-                self._screen.close(above)
-            else:
-                self._screen.draw(above, rows)
+        # A redraw that nobody waits for any more may still come. Text is taken only by who draws it.
+        above = [self._settled.popleft() for _ in range(len(self._settled))]
+        if rows is None:
+            self._screen.close(above)
+        else:
+            self._screen.draw(above, rows)
+
+
+def terminal() -> Console:
+    """Return stdout as a terminal, through a file of its own: see `WriterThread`."""
+    sys.stdout.flush()
+    file = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as stdout
+    return Console(file=file, highlight=False)
 
 
 @asynccontextmanager
-async def open_live(status: Callable[[], ViewStatus], console: Console | None = None) -> AsyncGenerator[LiveView]:
-    """Open a live view on the terminal, stdout unless a console is given."""
-    view = LiveView(console or Console(file=sys.stdout, highlight=False), status)
+async def open_live(
+    status: Callable[[], ViewStatus], console: Console, writer: WriterThread
+) -> AsyncGenerator[LiveView]:
+    """Open a live view on the terminal. While it is open, nothing else may write there."""
+    view = LiveView(console, status, writer)
     failure: Exception | None = None
     try:
         async with create_task_group() as tasks:

@@ -1,10 +1,10 @@
 """Lines to a stream that may block, or whose reader may leave."""
 
 import errno
-import os
-from typing import BinaryIO, Final
+from io import RawIOBase
+from typing import BinaryIO, Final, TextIO
 
-from anyio import to_thread
+from transcriber.cli.view.writer import WriterThread
 
 LEFT: Final = {errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN, errno.EIO}
 """Errors of a write after the reader left: a pipe on POSIX, a pipe on Windows, a socket, a terminal."""
@@ -15,39 +15,45 @@ class OutputClosed(Exception):  # noqa: N818 - it names what happened, and is no
 
 
 class Output:
-    """Writes lines as UTF-8, each flushed before `write` returns.
+    """Writes lines as UTF-8, each handed over before `write` returns.
 
     A thread writes, because a reader that pauses (a full pipe, a selection in a Windows console) must pause the view
     alone and never the recording.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO | RawIOBase, writer: WriterThread) -> None:
         self._stream = stream
+        self._writer = writer
 
     async def write(self, line: str) -> None:
         """Write the line and its end.
 
         Raises:
-            OutputClosed: the reader has gone. The stream leads nowhere from then on.
+            OutputClosed: the reader has gone.
 
         """
+        content = f"{line}\n".encode(errors="replace")
         try:
-            await to_thread.run_sync(self._write, f"{line}\n".encode(errors="replace"), abandon_on_cancel=True)
+            await self._writer.run(lambda: self._write(content))
         except OSError as error:
             if error.errno not in LEFT:
                 raise
-            silence(self._stream)
             raise OutputClosed from error
 
-    def _write(self, line: bytes) -> None:
-        self._stream.write(line)
+    def _write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[self._stream.write(rest) or 0 :]
         self._stream.flush()
 
 
-def silence(stream: BinaryIO) -> None:
-    """Point the stream at nothing, so that the interpreter's own flush at exit does not fail on what is left in it."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
+def unlocked(stream: TextIO) -> BinaryIO | RawIOBase:
+    """Return the file under a standard stream, without the buffer and the lock that the interpreter needs at its end.
+
+    A stream that has no file (a test's) is returned as it is.
+    """
+    stream.flush()
     try:
-        os.dup2(nothing, stream.fileno())
-    finally:
-        os.close(nothing)
+        return open(stream.fileno(), "wb", buffering=0, closefd=False)
+    except OSError:
+        return stream.buffer

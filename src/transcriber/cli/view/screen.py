@@ -16,7 +16,7 @@ _START_OF_ROW = Control(ControlType.CARRIAGE_RETURN)
 
 
 class Screen:
-    """Draws on a console that nobody else writes to. Blocking: a terminal that is paused blocks its writer."""
+    """Draws on a console that nobody else writes to. Blocking, and for one thread."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
