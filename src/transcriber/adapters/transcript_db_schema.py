@@ -105,19 +105,16 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a database only to read, also on a medium that cannot be written.
+    """Open a database only to read.
 
     Raises:
         StorageError: it cannot be opened, or is newer than this program.
         sqlite3.DatabaseError: it is damaged.
 
     """
-    options = "mode=ro"
-    if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
-        options = "immutable=1"  # reading a database in WAL mode makes side files otherwise
     with contextlib.ExitStack() as undo:
         try:
-            uri = f"{path.absolute().as_uri()}?{options}"
+            uri = f"{path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
             undo.callback(connection.close)
             version = _check_format(connection, path)

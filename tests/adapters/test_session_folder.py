@@ -1,0 +1,231 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from transcriber.adapters import session_folder_index as index
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry, TrackFormat, read_manifest
+from transcriber.adapters.session_folder_index import SessionState
+from transcriber.core import journal
+from transcriber.errors import ConfigError, StorageError
+from transcriber.types import Position, SampleFormat, TrackName
+
+MORNING = datetime(2026, 11, 23, 9, 15, 2, tzinfo=UTC)
+THEM = TrackName("them")
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+
+
+def create(parent, name: str | None = "standup", created=MORNING, tracks=("them", "me")) -> SessionFolder:
+    entries = [TrackEntry(name=TrackName(track), source="loopback") for track in tracks]
+    return SessionFolder.create(parent, entries, model="auto", app="1.0", language="en", name=name, created=created)
+
+
+@pytest.fixture
+def session(tmp_path):
+    session = create(tmp_path / "recordings")
+    yield session
+    session.close()
+
+
+def test_a_session_is_a_folder_named_by_time_and_name(session):
+    assert session.id == session.path.name == "2026-11-23T09-15-02Z-standup"
+    assert session.tracks == ["them", "me"]
+    assert all(session.audio(track).is_dir() for track in session.tracks)
+    assert session.journal(THEM).parent.is_dir()
+    assert json.loads((session.path / "session.json").read_text())["format"] == 1
+    assert read_manifest(session.path) == session.manifest
+
+
+@posix
+def test_a_session_is_private_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        session = create(tmp_path / "recordings")
+        session.mark_clean()
+        session.close()
+    finally:
+        os.umask(before)
+    for folder, _, files in session.path.walk():
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {(folder / file).stat().st_mode & 0o777 for file in files} <= {0o600}
+
+
+def test_sessions_of_the_same_second_are_told_apart(session):
+    second = create(session.path.parent)
+    assert second.id == f"{session.id}-2"
+    second.close()
+
+
+@pytest.mark.parametrize("tracks", [("me", "Me"), ("../me",), ("con",)])
+def test_tracks_that_no_folder_can_hold_are_refused(tmp_path, tracks):
+    with pytest.raises(ConfigError):
+        create(tmp_path, tracks=tracks)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_known_once_capture_starts_is_added(session):
+    entry = TrackEntry(
+        name=THEM,
+        source="loopback",
+        device="loopback:speakers",
+        format=TrackFormat(48_000, 2, SampleFormat.F32),
+        started=MORNING + timedelta(milliseconds=140),
+    )
+    session.describe(entry)
+    assert read_manifest(session.path).tracks[0] == entry
+    assert read_manifest(session.path).tracks[1].name == "me"
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="syncs by another call")
+@pytest.mark.parametrize("step", ["os.write", "os.fdatasync", "os.replace"])
+def test_session_json_is_rewritten_whole_or_not_at_all(session, monkeypatch, step):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    before = read_manifest(session.path)
+    with monkeypatch.context() as patch:
+        patch.setattr(step, fail)
+        with pytest.raises(StorageError, match="No space left on device; free some space"):
+            session.describe(TrackEntry(name=THEM, source="changed"))
+    assert read_manifest(session.path) == session.manifest == before
+    session.describe(TrackEntry(name=THEM, source="changed"))
+    assert read_manifest(session.path).tracks[0].source == "changed"
+
+
+def run_python(*lines: str, argument: Path) -> subprocess.CompletedProcess[str]:
+    code = "\n".join(["import os, pathlib, signal, sys", *lines])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, argument]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(session):
+    with pytest.raises(StorageError, match=rf"written by process {os.getpid()}"):
+        SessionFolder.open(session.path)
+    other = run_python(
+        "from transcriber.adapters.session_folder import SessionFolder",
+        "SessionFolder.open(pathlib.Path(sys.argv[1]))",
+        argument=session.path,
+    )
+    assert f"written by process {os.getpid()}" in other.stderr.splitlines()[-1]
+    session.close()
+    SessionFolder.open(session.path).close()
+
+
+@posix
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    run_python(
+        "from transcriber.adapters.session_folder import SessionFolder, TrackEntry",
+        "track = TrackEntry(name='them', source='loopback')",
+        "session = SessionFolder.create(pathlib.Path(sys.argv[1]), [track], model='auto', app='1')",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        argument=tmp_path,
+    )
+    [entry] = index.list_sessions(tmp_path)
+    assert entry.state is SessionState.UNFINISHED
+    SessionFolder.open(entry.path).close()
+
+
+def test_clean_is_said_at_the_end_and_unsaid_by_the_next_writer(session):
+    assert not session.clean
+    session.mark_clean()
+    assert session.clean
+    session.close()
+    assert SessionFolder.view(session.path).clean
+    again = SessionFolder.open(session.path)
+    assert not again.clean
+    again.close()
+
+
+def test_what_is_no_session_or_damaged_or_newer_is_refused_in_one_line(session, tmp_path):
+    session.close()
+    file = session.path / "session.json"
+    content = json.loads(file.read_text())
+    for text, why in (
+        (json.dumps({"format": 2, "who": "knows"}), "format 2.*update"),
+        ("{", "damaged"),
+        (json.dumps({**content, "tracks": [{"name": "../../x", "source": "loopback"}]}), "damaged"),
+    ):
+        file.write_text(text)
+        for opening in (SessionFolder.open, SessionFolder.view):
+            with pytest.raises(StorageError, match=why) as refusal:
+                opening(session.path)
+            assert "\n" not in str(refusal.value)
+    with pytest.raises(StorageError, match="not a session"):
+        SessionFolder.view(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_way_out(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"cannot make a session in .*file.*; (name|choose|check)"):
+        create(tmp_path / "file" / "deeper")
+
+
+def test_list_tells_how_each_session_was_left(session):
+    parent = session.path.parent
+    for name, minutes in (("clean", 1), ("killed", 2)):
+        other = create(parent, name, MORNING + timedelta(minutes=minutes))
+        if name == "clean":
+            other.mark_clean()
+        other.close()
+    (parent / "notes").mkdir()
+    (parent / "file.txt").touch()
+    (parent / "broken").mkdir()
+    (parent / "broken" / "session.json").write_text("{")
+    row = [journal.Audio(Position(0), Position(80), 0), journal.Clock(Position(99), 1, 1), journal.End(Position(80))]
+    session.journal(THEM).write_bytes(journal.encode_all(row) + b"torn")
+    entries = index.list_sessions(parent)
+    assert [(entry.manifest.name, entry.state) for entry in entries] == [
+        *(("standup", "running"), ("clean", "clean"), ("killed", "unfinished")),
+    ]
+    assert entries[0].captured == {"them": 80, "me": 0}
+    assert entries[0].size > 3 * 64
+    assert index.list_sessions(parent / "nowhere") == []
+
+
+def test_asking_whether_a_session_runs_does_not_stop_it_from_being_opened(session):
+    session.close()
+    for _ in range(20):
+        assert index.state_of(session.path) is SessionState.UNFINISHED
+        SessionFolder.open(session.path).close()
+
+
+def test_find(session, tmp_path):
+    parent = session.path.parent
+    retro = create(parent, "retro", MORNING + timedelta(days=1))
+    assert index.find(parent, session.id) == session.path
+    assert index.find(parent, "standup") == session.path
+    assert index.find(parent, "2026-11-24") == retro.path
+    assert index.find(tmp_path / "elsewhere", str(session.path)) == session.path
+    moved = tmp_path / "copied"
+    shutil.copytree(retro.path, moved)
+    assert index.find(parent, str(moved)) == moved
+    with pytest.raises(StorageError, match=f"no session 'x'.*latest are {retro.id}, {session.id}"):
+        index.find(parent, "x")
+    with pytest.raises(StorageError, match="could be any of"):
+        index.find(parent, "2026")
+    with pytest.raises(StorageError, match="none at all"):
+        index.find(tmp_path / "nowhere", "x")
+    with pytest.raises(StorageError):
+        index.find(parent, "..")
+    retro.close()
+
+
+def test_remove_deletes_a_session_and_nothing_that_is_written_or_is_none(session, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    with pytest.raises(StorageError, match="being written"):
+        index.remove(session.path)
+    session.close()
+    (session.path / "audio" / "link").symlink_to(precious)
+    index.remove(session.path)
+    assert not session.path.exists()
+    with pytest.raises(StorageError, match="not a session"):
+        index.remove(precious)
+    assert (precious / "file").exists()
