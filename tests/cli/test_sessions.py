@@ -1,4 +1,5 @@
 import json
+import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,6 +215,40 @@ def test_search_finds_words_in_every_session(transcriber):
         f"{STANDUP} [00:00:04] them: We ship the parser today.",
         f"{LECTURE} [00:00:01] them: The parser reads from left to right.",
     ]
+
+
+def test_search_leaves_out_what_cannot_be_read_and_says_so(sessions, transcriber):
+    (sessions / STANDUP / "transcript.db").write_bytes(b"no database at all" * 100)
+    code, out, told = transcriber("sessions", "search", "parser")
+    assert code == 0
+    assert out.startswith(LECTURE)
+    assert told.startswith(f"left out {STANDUP}: ")
+
+
+def test_search_for_nothing_is_wrong_usage(transcriber):
+    assert transcriber("sessions", "search", " ")[0] == 2
+
+
+def test_audio_that_is_not_transcribed_yet_is_accounted_for(sessions, transcriber):
+    made = Made(sessions, "late", datetime(2026, 11, 25, tzinfo=UTC), {THEM: []})
+    made.folder.close()
+    made.database.close()
+    with sqlite3.connect(made.folder.database) as connection:
+        connection.execute("UPDATE cursor SET position = 64000, silence = 0")
+    connection.close()
+    _, out, _ = transcriber("sessions", "show", "late")
+    assert "(unfinished" in out
+    assert "4.000 transcribed + 0.000 silence + 0.000 missing + 6.000 not transcribed yet (40.00% covered)" in out
+    assert transcriber("sessions", "verify", "late")[0] == 1
+
+
+def test_an_event_that_cannot_be_read_is_said_in_one_line(sessions, transcriber):
+    with sqlite3.connect(sessions / STANDUP / "transcript.db") as connection:
+        connection.execute("UPDATE events SET json = '{}' WHERE seq = 1")
+    connection.close()
+    code, out, told = transcriber("sessions", "export", "standup")
+    assert (code, out) == (5, "")
+    assert told.startswith(f"error: {STANDUP}: event 1 cannot be read: ")
 
 
 def test_search_says_when_there_is_nothing(transcriber):

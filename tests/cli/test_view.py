@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
-from transcriber.cli.view import OutputClosed, TrackStatus, ViewStatus, open_view
+from transcriber.cli.view import OutputClosed, TrackStatus, ViewStatus, open_view, wording
 from transcriber.cli.view.jsonl import JsonlView
 from transcriber.cli.view.layout import Layout
 from transcriber.cli.view.live import open_live
@@ -384,7 +384,61 @@ def test_lag_warns_and_says_when_it_will_be_gone():
     assert "00:01:02" in row(0.0, None)
 
 
+# ---- wording
+
+
+def test_a_summary_says_what_a_person_asks_for():
+    track = TrackSummary(THEM, 60 * RATE, Coverage(Position(30 * RATE), 30 * RATE), 0, 1, 1, (0.812, 1.5, 2.0))
+    late = Summary((track,), complete=False, elapsed=61.2, real_time_factor=1.2, restarts=1, peak_memory={})
+    assert wording.of_summary(late) == (
+        "[00:01:01 elapsed · 1 word in 1 segment · 60.0 s captured, 50.00% covered · commit latency p50 0.81 s, "
+        "p95 1.50 s · 1 restart · incomplete: `transcriber resume` finishes it]"
+    )
+
+
 # ---- the live view as a whole
+
+
+async def test_a_line_of_the_log_scrolls_by_in_its_place(writer):
+    terminal = Terminal(100, 30)
+    async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal), writer) as view:
+        await tell(view, [segment(THEM, 0, "hello")])
+        view.note("warning: the disk is slow")
+        await tell(view, [segment(THEM, 5, "goodbye")])
+    assert [row for row in terminal.rows if row] == [
+        "00:00:00  hello",
+        "warning: the disk is slow",
+        "00:00:05  goodbye",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals that Python can open")
+async def test_a_terminal_gets_the_live_view():
+    story = """if True:
+        import anyio
+        from transcriber.cli.view import ViewStatus, open_view
+        from transcriber.events import Envelope, GapFound
+        from transcriber.types import Gap, GapReason
+
+        async def main():
+            async with open_view("text", lambda: ViewStatus("listening", 0, "tiny.en")) as view:
+                await view.show(Envelope(1, 0.0, GapFound("them", Gap(0, 16000, GapReason.DEVICE))))
+
+        anyio.run(main)
+    """
+    ours, theirs = os.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    try:
+        with anyio.fail_after(60):
+            command = [sys.executable, "-c", story]
+            await anyio.run_process(command, stdout=theirs, stderr=None, env=environment)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert "[gap 00:00:00–00:00:01: device]" in shown  # noqa: RUF001 - a range
+    assert shown.rindex("\x1b[?25h") > shown.rfind("\x1b[?25l"), "the cursor is shown again"
+    assert "\x1b[2J" not in shown, "the terminal is never cleared"
 
 
 async def test_a_live_view_leaves_the_whole_transcript_and_no_tail(writer):

@@ -90,6 +90,11 @@ def test_txt_joins_languages_without_spaces_without_spaces():
     assert FORMATS["txt"](made) == "今日は。良い天気。\n"
 
 
+def test_a_segment_without_words_leaves_no_trace_in_txt():
+    silent = Segment(SegmentId("them-0"), THEM, Position(0), Position(0), (), "en")
+    assert FORMATS["txt"](document(Envelope(1, 0.0, SegmentClosed(silent)), segment(2, THEM, 1, "So."))) == "So.\n"
+
+
 def test_a_long_talk_without_a_pause_still_has_paragraphs():
     talk = [segment(i, THEM, i * 3, "on and on and on it goes") for i in range(1, 200)]
     paragraphs = FORMATS["txt"](document(*talk)).strip().split("\n\n")
