@@ -1,12 +1,12 @@
 """The ledger: what became of every captured sample, as `summary` lines carry it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct, structs
 
 from transcriber.events import TrackSummary
-from transcriber.types import seconds
+from transcriber.types import Coverage, Position, TrackName, seconds
 
 COVERAGE_STEPS = 10_000
 """Coverage is cut, not rounded, to this many steps: 1.0 means every sample, never nearly every one."""
@@ -84,6 +84,31 @@ def share(covered: int, captured: int) -> float:
 def fields(ledger: Ledger) -> dict[str, Any]:
     """Return the fields by name, for a line that carries them among its own."""
     return structs.asdict(ledger)
+
+
+class TrackLedger(Ledger, frozen=True, kw_only=True):
+    """What became of one track."""
+
+    name: TrackName
+
+    @classmethod
+    def of(cls, track: TrackSummary) -> Self:
+        """Make the entry of a track."""
+        return cls(name=track.name, **fields(tally([track])))
+
+    def told(self) -> TrackSummary:
+        """Give the track's summary back."""
+        p50, p95, p99 = self.commit_p50, self.commit_p95, self.commit_p99
+        counts = self.samples
+        return TrackSummary(
+            name=self.name,
+            captured=counts.captured,
+            coverage=Coverage(Position(counts.covered), counts.transcribed, counts.silence, counts.missing),
+            gaps=self.gaps,
+            segments=self.segments,
+            words=self.words,
+            commit_latency=None if p50 is None or p95 is None or p99 is None else (p50, p95, p99),
+        )
 
 
 def _slowest(tracks: Sequence[TrackSummary]) -> tuple[float | None, float | None, float | None]:

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from transcriber.core.ledger import Ledger, Samples, fields, tally
+from transcriber.core.ledger import Samples, TrackLedger, fields, tally
 from transcriber.events import (
     Committed,
     GapFound,
@@ -20,9 +20,8 @@ from transcriber.events import (
     StateChanged,
     Summary,
     TrackStarted,
-    TrackSummary,
 )
-from transcriber.types import RATE, Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word, seconds
+from transcriber.types import RATE, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word, seconds
 
 MEGABYTE = 1_000_000
 
@@ -222,31 +221,6 @@ class StateLine(LineOfSession, frozen=True, kw_only=True):
         """Give the event back."""
         track = None if self.track is UNSET else self.track
         return StateChanged(self.component, self.before, self.after, self.reason, track)
-
-
-class TrackLedger(Ledger, frozen=True, kw_only=True):
-    """What became of one track."""
-
-    name: TrackName
-
-    @classmethod
-    def of(cls, track: TrackSummary) -> Self:
-        """Make the entry of a track."""
-        return cls(name=track.name, **fields(tally([track])))
-
-    def told(self) -> TrackSummary:
-        """Give the track's summary back."""
-        p50, p95, p99 = self.commit_p50, self.commit_p95, self.commit_p99
-        counts = self.samples
-        return TrackSummary(
-            name=self.name,
-            captured=counts.captured,
-            coverage=Coverage(Position(counts.covered), counts.transcribed, counts.silence, counts.missing),
-            gaps=self.gaps,
-            segments=self.segments,
-            words=self.words,
-            commit_latency=None if p50 is None or p95 is None or p99 is None else (p50, p95, p99),
-        )
 
 
 class SummaryLine(LineOfSession, frozen=True, kw_only=True):
