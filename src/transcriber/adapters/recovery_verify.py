@@ -152,7 +152,7 @@ def _check_coverage(
 ) -> Iterator[str]:
     durable = extent.durable
     if coverage.position != durable:
-        yield f"track {track}: recorded up to {seconds(durable)} s, accounted for up to {seconds(coverage.position)} s"
+        yield f"track {track}: {durable} samples are recorded, {coverage.position} are accounted for"
     query = 'SELECT start, "end" FROM gaps WHERE track = ? ORDER BY start'
     named = [(Position(start), Position(end)) for start, end in connection.execute(query, (track,))]
     for (_, end), (start, _) in pairwise(named):
