@@ -1,7 +1,6 @@
 """Capture: take audio off a source and place it on the track's clock."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -19,31 +18,33 @@ class Holder:
     """Holds a track's source, and its clock, across the lives of the capture that reads it.
 
     What was read waits in `outbox` until the link has taken it, so a capture that crashes costs no sample.
-    `fault` says why a source that is not live ended before its end.
     """
 
     source: Source
     timeline: Timeline
     until: Position | None = None
-    on_open: Callable[[Source, AudioFormat], None] | None = None
+    """Where the capture ends by itself."""
     outbox: deque[DeviceBlock | Gap] = field(default_factory=deque["DeviceBlock | Gap"])
+    format: AudioFormat | None = None
+    """What the source delivers; None while it is closed."""
     fault: SourceError | None = None
-    _opened: bool = False
+    """Why a source that is not live ended before its end."""
     _stopping: bool = False
     _reading: anyio.CancelScope | None = None
 
     async def open(self, source: Source | None = None) -> None:
-        """Open the source, or another in its place; nothing happens if it is open already."""
+        """Open the source, or another in its place; nothing happens if it is open already.
+
+        Raises:
+            SourceError: it cannot be opened.
+
+        """
         if source is not None and source is not self.source:
             await self.lose()
             self.source = source
-        if self._opened:
-            return
-        form = await self.source.open()
-        self._opened = True
-        self.outbox.extend(self.timeline.opened(form, anyio.current_time()))
-        if self.on_open is not None:
-            self.on_open(self.source, form)
+        if self.format is None:
+            self.format = await self.source.open()
+            self.outbox.extend(self.timeline.opened(self.format, anyio.current_time()))
 
     async def read(self) -> bool:
         """Read once into `outbox`; return False when the source has ended or `stop` was called.
@@ -77,14 +78,14 @@ class Holder:
 
     async def lose(self) -> None:
         """Close the source; from here on the track has a gap, until something is opened."""
-        if self._opened:
-            self._opened = False
+        if self.format is not None:
+            self.format = None
             self.timeline.interrupted(anyio.current_time())
             await self.source.close()
 
     async def close(self) -> None:
         """Close the source for good. Idempotent."""
-        self._opened = False
+        self.format = None
         with anyio.CancelScope(shield=True):
             await self.source.close()
 

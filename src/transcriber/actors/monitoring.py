@@ -12,6 +12,9 @@ from transcriber.events import StateChanged
 from transcriber.ports import Transcript
 from transcriber.types import RATE, TrackName
 
+CLEAR = 0.8
+"""Share of its threshold that a value must fall below before its alert is over."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackReading:
@@ -56,12 +59,12 @@ class Gauges:
 
     peak_memory: dict[str, int] = field(default_factory=dict[str, int])
     catch_up: dict[TrackName, CatchUp] = field(default_factory=dict[TrackName, CatchUp])
-    alerts: dict[str, Alert] = field(default_factory=dict[str, Alert])
+    alerts: dict[tuple[str, TrackName | None], Alert] = field(default_factory=dict[tuple[str, TrackName | None], Alert])
 
     @property
     def raised(self) -> list[str]:
         """Names of the alerts that are on."""
-        return [name for name, alert in self.alerts.items() if alert.raised]
+        return [alert.name for alert in self.alerts.values() if alert.raised]
 
     def estimate(self) -> float | None:
         """Return the seconds until all tracks have caught up; None without a trend."""
@@ -91,24 +94,26 @@ class Monitoring:
         for process, resident in self.processes.memory().items():
             gauges.peak_memory[process] = max(resident, gauges.peak_memory.get(process, 0))
             if process == "core":
-                await self._judge("memory", resident, rules.memory, now, f"core uses {resident >> 20} MB")
+                alert = self._alert("memory", rules.memory)
+                await self._judge(alert, resident, now, f"core uses {resident >> 20} MB")
         cpu = self.processes.cpu()
-        await self._judge("cpu", cpu, rules.cpu, now, f"{cpu:.0f} % of all cores are busy")
+        await self._judge(self._alert("cpu", rules.cpu), cpu, now, f"{cpu:.0f} % of all cores are busy")
         for track, reading in self.tracks().items():
             catch_up = gauges.catch_up.setdefault(track, CatchUp())
             catch_up.take(reading.lag, now)
             full = f"{reading.buffer:.0%} of the buffer is in use"
-            await self._judge(f"buffer {track}", reading.buffer, rules.buffer, now, full, track)
+            await self._judge(self._alert("buffer", rules.buffer, track), reading.buffer, now, full)
             behind = f"{reading.lag:.0f} s behind, {_eta(catch_up.estimate())}"
-            await self._judge(f"lag {track}", reading.lag, rules.lag, now, behind, track)
+            await self._judge(self._alert("lag", rules.lag, track), reading.lag, now, behind)
 
-    async def _judge(
-        self, name: str, value: float, threshold: float, now: float, reason: str, track: TrackName | None = None
-    ) -> None:
-        alert = self.gauges.alerts.setdefault(name, Alert(name, threshold, threshold * 0.8, self.rules.sustain))
+    def _alert(self, name: str, threshold: float, track: TrackName | None = None) -> Alert:
+        alert = Alert(name, threshold, threshold * CLEAR, self.rules.sustain, track)
+        return self.gauges.alerts.setdefault((name, track), alert)
+
+    async def _judge(self, alert: Alert, value: float, now: float, reason: str) -> None:
         if alert.take(value, now):
             before, after = ("normal", "alert") if alert.raised else ("alert", "normal")
-            await self.transcript.publish(StateChanged(name.partition(" ")[0], before, after, reason, track))
+            await self.transcript.publish(StateChanged(alert.name, before, after, reason, alert.track))
 
 
 def _eta(seconds: float | None) -> str:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
+from transcriber.types import TrackName
+
 
 @dataclass(slots=True)
 class Alert:
@@ -15,6 +17,7 @@ class Alert:
     threshold: float
     clear: float
     sustain: float
+    track: TrackName | None = None
     raised: bool = field(default=False, init=False)
     _above_since: float = field(default=math.inf, init=False)
 

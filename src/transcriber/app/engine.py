@@ -1,0 +1,112 @@
+"""The engine of a session: its process as a supervised child, and what becomes of those who wait for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from transcriber.adapters import models
+from transcriber.adapters.engine.calls import Patience
+from transcriber.adapters.engine.client import EngineClient
+from transcriber.adapters.engine.life import Pulse
+from transcriber.adapters.engine.process import EngineProcess, EngineReport, Hardware
+from transcriber.app.reporting import Log, Reporter, brief
+from transcriber.errors import EngineError, TranscriberError
+from transcriber.settings import Engine
+from transcriber.supervision import ChildSpec, Restart
+
+START_TIMEOUT = 15.0
+"""Seconds for the process to answer: it loads onnxruntime first, which takes one on a machine that is not busy."""
+
+
+def make_client(settings: Engine) -> EngineClient:
+    """Return the client that actors talk to, whatever becomes of the processes behind it."""
+    return EngineClient(patience=Patience(base=settings.decode_deadline))
+
+
+async def check_model(settings: Engine) -> None:
+    """Refuse a model that cannot be meant, before anything is recorded. Never touches the network.
+
+    Raises:
+        ConfigError: there is no model of that name, no such folder, or it does not know the language.
+
+    """
+    if settings.model != "auto":
+        await anyio.to_thread.run_sync(models.find, settings.model, language_of(settings))
+
+
+def language_of(settings: Engine) -> str | None:
+    """Return the language that was fixed, or None to detect it."""
+    return None if settings.language == "auto" else settings.language
+
+
+@dataclass(slots=True)
+class EngineSupply:
+    """Provides the client with processes. `error` says why there is no engine, once there will be none."""
+
+    settings: Engine
+    client: EngineClient
+    reporter: Reporter
+    log: Log
+    state: str = "starting"
+    model: str = ""
+    error: TranscriberError | None = None
+
+    def child(self) -> ChildSpec:
+        """Return the engine process as a child: always one, and the recording goes on without it if need be."""
+        settings = self.settings
+        process = EngineProcess(
+            self.client,
+            self._locate,
+            self._loaded,
+            hardware=Hardware(device=settings.device, compute_type=settings.compute_type, threads=settings.threads),
+            pulse=Pulse(interval=settings.ping_interval, deadline=settings.ping_deadline),
+        )
+        return ChildSpec(
+            name="engine",
+            start=lambda: process,
+            restart=Restart.PERMANENT,
+            reports_ready=True,
+            start_timeout=START_TIMEOUT,
+            essential=False,
+        )
+
+    def given_up(self, error: Exception) -> None:
+        """Tell all who wait that there will be no engine any more."""
+        self._end(error if isinstance(error, TranscriberError) else EngineError(brief(error)))
+
+    async def _locate(self) -> Path:
+        try:
+            found = await models.locate(self.settings.model, language_of(self.settings))
+        except TranscriberError as error:
+            # Another process would find no model either. This one stays, because it still tells speech from silence.
+            self._end(error)
+            await anyio.sleep_forever()
+            raise
+        self.model = found.name
+        self._change("loading", f"{found.name} from {found.origin}")
+        return found.path
+
+    def _loaded(self, report: EngineReport) -> None:
+        reason = f"{self.model} on {report.device}, {report.compute_type}, in {report.load_seconds:.1f} s"
+        self._change("ready", f"{reason}; {report.fallback}" if report.fallback else reason)
+        self.log.info(
+            "model_loaded",
+            component="engine",
+            model=self.model,
+            device=report.device,
+            compute_type=report.compute_type,
+            threads=report.threads,
+            seconds=report.load_seconds,
+            fallback=report.fallback,
+        )
+
+    def _end(self, error: TranscriberError) -> None:
+        self.error = error
+        self.client.fail(error)
+        self._change("absent", brief(error))
+
+    def _change(self, state: str, reason: str) -> None:
+        self.reporter.changed("engine", self.state, state, reason)
+        self.state = state

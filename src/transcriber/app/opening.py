@@ -1,0 +1,191 @@
+"""Opening a session: a new one that records, or one on disk that is to be finished."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from transcriber.actors.capture import Holder
+from transcriber.adapters.disk import Disk
+from transcriber.adapters.recording import TrackRecording
+from transcriber.adapters.recovery import RecoveryReport, recover
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry, TrackFormat
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.engine import EngineSupply, check_model, language_of, make_client
+from transcriber.app.publisher import Publisher
+from transcriber.app.reporting import Log, Reporter
+from transcriber.app.services import Services
+from transcriber.app.session import AnyTrack, Session
+from transcriber.app.track import RecordedTrack, Track
+from transcriber.core.source_spec import parse_source
+from transcriber.core.tally import Tally
+from transcriber.core.timeline import Timeline
+from transcriber.errors import SourceError
+from transcriber.events import SessionStarted, TrackStarted
+from transcriber.plugins import make_source, schemes
+from transcriber.ports import Source
+from transcriber.settings import Settings
+from transcriber.settings import Track as TrackSettings
+from transcriber.types import RATE, AudioFormat, Position, TrackName
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A track whose source delivers from now on."""
+
+    name: TrackName
+    asked: str
+    holder: Holder
+    fallback: Source | None
+    at: float
+    """Monotonic time of position 0, in seconds."""
+    wall: datetime
+
+
+@asynccontextmanager
+async def recording(settings: Settings, log: Log, duration: float | None = None) -> AsyncGenerator[Session]:
+    """Open the sources, then a new session for them. `duration` ends each track after so many seconds.
+
+    The sources come first: a session that could not begin leaves no folder behind.
+
+    Raises:
+        ConfigError: a setting or a name is wrong.
+        SourceError: a source cannot be opened, nor its fallback.
+        StorageError: the session's folder cannot be made.
+
+    """
+    async with AsyncExitStack() as resources:
+        await check_model(settings.engine)
+        opened = [await _open_source(track, settings, duration, resources) for track in settings.tracks]
+        folder = await anyio.to_thread.run_sync(partial(_create_folder, settings, opened))
+        services = await _services(settings, log, folder, resources)
+        tracks: list[AnyTrack] = []
+        for source in opened:
+            track = await _open_track(source, services)
+            resources.push_async_callback(track.close)
+            services.publisher.begin(source.name, source.at)
+            tracks.append(track)
+        yield _session(services, tracks, resumed=False)
+
+
+@asynccontextmanager
+async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[tuple[Session, RecoveryReport]]:
+    """Open a session that ended before its transcript was complete, repaired where need be.
+
+    Raises:
+        StorageError: there is no session, it is newer than this program, or another process writes it.
+
+    """
+    async with AsyncExitStack() as resources:
+        folder = await anyio.to_thread.run_sync(SessionFolder.open, path)
+        resources.callback(folder.close)
+        await check_model(settings.engine)
+        report = await anyio.to_thread.run_sync(recover, folder)
+        services = await _services(settings, log, folder, resources)
+        tracks: list[AnyTrack] = []
+        now, wall = anyio.current_time(), datetime.now(UTC)
+        for entry in folder.manifest.tracks:
+            recording = await _open_recording(entry.name, services)
+            tracks.append(RecordedTrack(entry.name, services, recording))
+            resources.push_async_callback(recording.close)
+            began = entry.started or folder.manifest.created
+            services.publisher.begin(entry.name, now - (wall - began).total_seconds())
+        yield _session(services, tracks, resumed=True), report
+
+
+async def _open_source(
+    track: TrackSettings, settings: Settings, duration: float | None, resources: AsyncExitStack
+) -> _Opened:
+    source = _make_source(track.source, settings)
+    fallback = _make_source(track.fallback, settings) if track.fallback else None
+    until = None if duration is None else Position(round(duration * RATE))
+    holder = Holder(source, Timeline(live=source.live), until)
+    resources.push_async_callback(holder.close)
+    at, wall = anyio.current_time(), datetime.now(UTC)
+    try:
+        await holder.open()
+    except SourceError:
+        if fallback is None:
+            raise
+        await holder.open(fallback)
+    if not source.live:
+        at, wall = anyio.current_time(), datetime.now(UTC)
+    return _Opened(TrackName(track.name), track.source, holder, fallback, at, wall)
+
+
+def _make_source(text: str, settings: Settings) -> Source:
+    return make_source(parse_source(text, schemes=schemes()), settings.capture.pace)
+
+
+def _format(form: AudioFormat | None) -> TrackFormat | None:
+    return form and TrackFormat(form.rate, form.channels, form.sample)
+
+
+def _create_folder(settings: Settings, opened: list[_Opened]) -> SessionFolder:
+    entries = [
+        TrackEntry(
+            name=track.name,
+            source=track.asked,
+            device=track.holder.source.label,
+            format=_format(track.holder.format),
+            started=track.wall,
+        )
+        for track in opened
+    ]
+    return SessionFolder.create(
+        Path(settings.session.folder).expanduser(),
+        entries,
+        model=settings.engine.model,
+        app=version("transcriber"),
+        language=language_of(settings.engine),
+        name=settings.session.name or None,
+    )
+
+
+async def _services(settings: Settings, log: Log, folder: SessionFolder, resources: AsyncExitStack) -> Services:
+    resources.callback(folder.close)
+    disk = Disk()
+    resources.push_async_callback(disk.close)
+    database = await disk.run(partial(TranscriptDatabase.open, folder.database))
+    resources.push_async_callback(disk.run, database.close)
+    tally = Tally()
+    publisher = Publisher(disk, database, tally, anyio.current_time)
+    resources.callback(publisher.close)
+    reporter = Reporter(log, publisher)
+    client = make_client(settings.engine)
+    return Services(settings, log, folder, disk, database, tally, publisher, reporter, client)
+
+
+async def _open_recording(track: TrackName, services: Services) -> TrackRecording:
+    folder = services.folder
+    return await TrackRecording.open(folder.audio(track), folder.journal(track), services.disk)
+
+
+async def _open_track(source: _Opened, services: Services) -> Track:
+    recording = await _open_recording(source.name, services)
+    wall = source.wall.timestamp()
+    await recording.clock(Position(0), round(source.at * NANOSECONDS), round(wall * NANOSECONDS))
+    return Track(source.name, services, recording, source.holder, source.fallback)
+
+
+def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Session:
+    manifest = services.folder.manifest
+    started = SessionStarted(
+        id=manifest.id,
+        folder=str(services.folder.path),
+        started=manifest.created,
+        tracks=tuple(TrackStarted(track.name, track.source) for track in manifest.tracks),
+        model=services.settings.engine.model,
+        resumed=resumed,
+    )
+    supply = EngineSupply(services.settings.engine, services.client, services.reporter, services.log)
+    timed = not resumed and services.settings.capture.pace == "realtime"
+    return Session(services=services, supply=supply, tracks=tracks, started=started, timed=timed)

@@ -1,0 +1,83 @@
+"""What the tracks of a session share."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from transcriber.adapters.disk import Disk
+from transcriber.adapters.engine.client import EngineClient
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.publisher import Publisher
+from transcriber.app.reporting import Log, Reporter
+from transcriber.core.composition import Composition, CompositionRules
+from transcriber.core.endpointing import EndpointingRules
+from transcriber.core.language import LanguageVote
+from transcriber.core.tally import Tally
+from transcriber.settings import Settings
+from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, TrackName
+
+
+@dataclass(slots=True)
+class TimedEngine:
+    """The engine, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound."""
+
+    client: EngineClient
+    took: float = 0.0
+    audio: float = 0.0
+
+    async def decode(self, request: DecodeRequest, *, urgency: int = 0) -> Hypothesis:
+        """Decode as the client does."""
+        hypothesis = await self.client.decode(request, urgency=urgency)
+        self.took += hypothesis.took
+        self.audio += len(request.pcm) / SAMPLE_BYTES / RATE
+        return hypothesis
+
+
+@dataclass(slots=True)
+class Services:
+    """One of each for a session. The transcript database is touched by the disk's thread alone."""
+
+    settings: Settings
+    log: Log
+    folder: SessionFolder
+    disk: Disk
+    database: TranscriptDatabase
+    tally: Tally
+    publisher: Publisher
+    reporter: Reporter
+    client: EngineClient
+    engine: TimedEngine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.engine = TimedEngine(self.client)
+
+    async def restore(self, track: TrackName) -> Composition:
+        """Return the composition of a track as the database knows it: where every life of a transcription begins."""
+        coverage = await self.disk.run(partial(self.database.cursor, track))
+        committed = await self.disk.run(partial(self.database.open_words, track))
+        self.tally.cover(track, coverage)
+        language = self.settings.engine.language
+        vote = LanguageVote(None if language == "auto" else language)
+        return Composition(track, composition_rules(self.settings), coverage, committed, vote)
+
+
+def composition_rules(settings: Settings) -> CompositionRules:
+    """Return the settings of transcription in samples."""
+    given = settings.transcription
+
+    def samples(seconds: float) -> int:
+        return round(seconds * RATE)
+
+    endpointing = EndpointingRules(
+        begin=given.vad_threshold,
+        keep=given.vad_threshold - given.vad_hysteresis,
+        pre_roll=samples(given.pre_roll),
+        hangover=samples(given.min_silence),
+        tail=samples(given.min_silence / 2),
+        longest=samples(given.max_utterance),
+    )
+    return CompositionRules(
+        endpointing=endpointing,
+        interval=samples(given.partial_interval),
+        partials=given.policy == "agreement",
+    )

@@ -1,0 +1,202 @@
+"""A session in progress: the tree that runs in it, how it ends, and what is said of it then."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, cast
+
+import anyio
+
+from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, TrackReading
+from transcriber.adapters.process_probe import ProcessProbe
+from transcriber.app.engine import EngineSupply
+from transcriber.app.reporting import brief
+from transcriber.app.services import Services
+from transcriber.errors import SourceError, TranscriberError
+from transcriber.events import SessionStarted, Summary
+from transcriber.settings import Settings
+from transcriber.supervision import ChildSpec, Restart, SupervisionFailed, Supervisor
+from transcriber.supervision import events as supervised
+from transcriber.types import TrackName
+
+CLOSING = 10.0
+"""Seconds to close a session after everything ended or was cancelled; a disk that hangs must not hold up the host."""
+
+
+class AnyTrack(Protocol):
+    """A track that is being recorded, or one that was."""
+
+    name: TrackName
+    level: float
+    fault: SourceError | None
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """Return the actors, sinks first."""
+        ...
+
+    def reading(self) -> TrackReading:
+        """Return the counters that monitoring looks at."""
+        ...
+
+    def stop(self) -> None:
+        """End the capture in order."""
+        ...
+
+    def give_up(self, error: Exception) -> None:
+        """End the track in order after its capture failed for good."""
+        ...
+
+    async def drain(self) -> None:
+        """Bring what was captured to disk, after the actors were cancelled."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """A tree over the services and tracks that `opening` made. Runs once. `failure` says why it ended, if it failed."""
+
+    services: Services
+    supply: EngineSupply
+    tracks: Sequence[AnyTrack]
+    started: SessionStarted
+    timed: bool
+    """Whether the sources run in real time, so that a commit latency means something."""
+    gauges: Gauges = field(default_factory=Gauges)
+    summary: Summary | None = None
+    failure: TranscriberError | None = None
+    _restarts: int = 0
+    _root: Supervisor = field(init=False)
+    _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._root = self._supervisor("session", self._children(), self._root_event)
+
+    async def run(self) -> None:
+        """Record and transcribe until all tracks have ended, or it is cancelled; then bring everything to disk.
+
+        Raises:
+            TranscriberError: a part failed for good; what was acknowledged is on disk.
+
+        """
+        self._began = anyio.current_time()
+        services = self.services
+        async with anyio.create_task_group() as reports:
+            reports.start_soon(services.reporter.run)
+            try:
+                await services.publisher.publish(self.started)
+                await self._root.run()
+            except SupervisionFailed as failure:
+                self.failure = cause(failure)
+            finally:
+                services.reporter.end()
+                with anyio.move_on_after(CLOSING, shield=True):
+                    for track in self.tracks:
+                        await track.drain()
+        self.summary = self._summary()
+        await services.publisher.publish(self.summary)
+        if self.summary.complete:
+            await services.disk.run(services.folder.mark_clean)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the session began to run."""
+        return anyio.current_time() - self._began
+
+    def stop(self) -> None:
+        """End the captures in order; what was captured is still transcribed. Idempotent."""
+        for track in self.tracks:
+            track.stop()
+
+    def fault(self) -> TranscriberError | None:
+        """Return what went wrong for good, or None: a part failed, there is no engine, or a source broke off."""
+        faults = (track.fault for track in self.tracks if track.fault is not None)
+        return self.failure or self.supply.error or next(faults, None)
+
+    def _summary(self) -> Summary:
+        services = self.services
+        tracks = tuple(
+            services.tally.of(track.name).summary(track.name, track.reading().captured, timed=self.timed)
+            for track in self.tracks
+        )
+        engine = services.engine
+        return Summary(
+            tracks=tracks,
+            complete=all(track.coverage.position == track.captured for track in tracks),
+            elapsed=self.elapsed,
+            real_time_factor=round(engine.took / engine.audio, 4) if engine.audio else None,
+            restarts=self._restarts,
+            peak_memory=dict(self.gauges.peak_memory),
+        )
+
+    def _supervisor(
+        self, name: str, children: Sequence[ChildSpec], on_event: Callable[[supervised.SupervisionEvent], None]
+    ) -> Supervisor:
+        limits = self.services.settings.supervision
+        return Supervisor(
+            name,
+            children,
+            max_restarts=limits.max_restarts,
+            window=limits.window,
+            delay=limits.delay,
+            on_event=on_event,
+        )
+
+    def _children(self) -> tuple[ChildSpec, ...]:
+        # The tracks come first, so that nothing of what is heard waits for the engine.
+        tracks = (
+            ChildSpec(
+                name=f"track {track.name}",
+                start=partial(self._track_supervisor, track),
+                significant=True,
+                stop_timeout=math.inf,
+            )
+            for track in self.tracks
+        )
+        monitoring = ChildSpec(name="monitoring", start=self._monitoring, restart=Restart.PERMANENT, essential=False)
+        return (*tracks, self.supply.child(), monitoring)
+
+    def _track_supervisor(self, track: AnyTrack) -> Supervisor:
+        return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
+
+    def _monitoring(self) -> Monitoring:
+        settings: Settings = self.services.settings
+        given = settings.monitoring
+        return Monitoring(
+            tracks=lambda: {track.name: track.reading() for track in self.tracks},
+            processes=ProcessProbe(self.services.client.rss),
+            transcript=self.services.publisher,
+            gauges=self.gauges,
+            rules=MonitoringRules(
+                memory=given.memory_threshold,
+                cpu=given.cpu_threshold,
+                buffer=given.buffer_threshold,
+                lag=given.lag_threshold,
+            ),
+            interval=given.interval,
+        )
+
+    def _root_event(self, event: supervised.SupervisionEvent) -> None:
+        self._report(event)
+        if isinstance(event, supervised.ChildGivenUp) and event.child == "engine":
+            self.supply.given_up(event.error)
+
+    def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
+        self._report(event, track.name)
+        if isinstance(event, supervised.ChildGivenUp) and event.child == "capture":
+            track.give_up(event.error)
+
+    def _report(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
+        self._restarts += isinstance(event, supervised.ChildRestarting | supervised.ChildFellBack)
+        self.services.reporter.supervised(event, track)
+
+
+def cause(error: Exception) -> TranscriberError:
+    """Return the first error with a remedy in a group, else one that names what failed."""
+    leaves: list[Exception] = [error]
+    for leaf in leaves:
+        if isinstance(leaf, TranscriberError):
+            return leaf
+        if isinstance(leaf, ExceptionGroup):
+            leaves.extend(cast("ExceptionGroup[Exception]", leaf).exceptions)
+    return TranscriberError(f"{brief(error)}; the log has the whole story, `transcriber resume` finishes the session")

@@ -1,0 +1,216 @@
+"""One track of a session: its links, what outlives its actors, and the specs of the actors themselves."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+
+from transcriber.actors.buffering import Buffering
+from transcriber.actors.capture import Capture, Holder
+from transcriber.actors.monitoring import TrackReading
+from transcriber.actors.resampling import Conversion, Resampling
+from transcriber.actors.storage import Storage
+from transcriber.actors.transcription import Transcription
+from transcriber.adapters.pcm import peak_dbfs
+from transcriber.adapters.recording import TrackRecording
+from transcriber.adapters.soxr_resampler import SoxrResampler
+from transcriber.app.reporting import brief
+from transcriber.app.services import Services
+from transcriber.core.assembly import Assembly
+from transcriber.core.pool import Chunk, Pool
+from transcriber.errors import NoDeviceError, SourceError
+from transcriber.link import Link
+from transcriber.ports import Source
+from transcriber.supervision import ChildSpec
+from transcriber.types import Block, DeviceBlock, Gap, TrackName
+from transcriber.watermark import Watermark
+
+AHEAD = 64
+"""Blocks that wait for transcription, some seconds of sound; what does not fit is read back from the recording."""
+
+WAITING = 16
+"""Blocks that wait for resampling, and for buffering."""
+
+SPARE = 3
+"""Chunks beside those in the link to storage: one being filled, one being written, one between the two."""
+
+SILENT = -90.0
+"""dBFS of a track that gives no sound."""
+
+DRAIN = 2.0
+"""Seconds to bring what was captured to disk after the actors were cancelled."""
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """What a track needs to be recorded and transcribed. The links and the objects here outlive every actor."""
+
+    name: TrackName
+    services: Services
+    recording: TrackRecording
+    holder: Holder
+    fallback: Source | None = None
+    level: float = SILENT
+    """Peak of the newest block in dBFS."""
+    fault: SourceError | None = None
+    """Why the track ended before its source did."""
+    durable: Watermark = field(init=False)
+    _blocks: Link[DeviceBlock | Gap] = field(init=False)
+    _samples: Link[Block | Gap] = field(init=False)
+    _chunks: Link[Chunk | Gap] = field(init=False)
+    _speech: Link[Block | Gap] = field(init=False)
+    _conversion: Conversion = field(default_factory=lambda: Conversion(SoxrResampler))
+    _assembly: Assembly = field(init=False)
+
+    def __post_init__(self) -> None:
+        buffering = self.services.settings.buffering
+        chunks = max(buffering.pool_size // buffering.chunk_size, SPARE + 1)
+        self._assembly = Assembly(Pool(chunks, buffering.chunk_size))
+        self._blocks = Link(f"{self.name}.blocks", WAITING)
+        self._samples = Link(f"{self.name}.samples", WAITING)
+        self._chunks = Link(f"{self.name}.chunks", chunks - SPARE)
+        self._speech = Link(f"{self.name}.speech", AHEAD)
+        self.durable = Watermark(self.recording.durable)
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """Return the actors, sinks first: they are stopped in reverse, the source first."""
+        limits = self.services.settings.supervision
+        spec = partial(ChildSpec, start_timeout=limits.start_timeout, stop_timeout=limits.stop_timeout)
+        fallbacks = () if self.fallback is None else (partial(self._capture, self.fallback),)
+        capture = partial(self._capture, self.holder.source)
+        return (
+            spec(name="storage", start=self._storage, significant=True),
+            spec(name="transcription", start=self._transcription, significant=True, essential=False),
+            spec(name="buffering", start=self._buffering, significant=True),
+            spec(name="resampling", start=self._resampling, significant=True),
+            spec(
+                name="capture",
+                start=capture,
+                fallbacks=fallbacks,
+                reports_ready=True,
+                significant=True,
+                essential=False,
+            ),
+        )
+
+    def reading(self) -> TrackReading:
+        """Return the counters that monitoring looks at."""
+        captured = self.holder.timeline.position
+        cursor = self.services.tally.of(self.name).coverage.position
+        return TrackReading(captured, cursor, self._assembly.pool.fill)
+
+    def stop(self) -> None:
+        """End the capture in order."""
+        self.holder.stop()
+
+    def give_up(self, error: Exception) -> None:
+        """End the track in order after its capture failed for good: what was captured is kept and transcribed."""
+        self.fault = NoDeviceError(f"track {self.name}: {brief(error)}; check the device, or name a --fallback")
+        self._blocks.end()
+
+    async def drain(self) -> None:
+        """Bring what was captured to disk, after the actors were cancelled; nothing is left to do if they ended."""
+        with anyio.move_on_after(DRAIN, shield=True):
+            async with anyio.create_task_group() as tasks:
+                for actor in (self._storage(), self._buffering(), self._resampling()):
+                    tasks.start_soon(actor.run)
+                if not self._blocks.statistics().ended:
+                    await self._blocks.drain(self.holder.outbox)
+                    self._blocks.end()
+
+    async def close(self) -> None:
+        """Close the source and the files. Idempotent."""
+        await self.holder.close()
+        await self.recording.close()
+
+    def _meter(self, block: Block) -> None:
+        self.level = peak_dbfs(block.pcm)
+
+    def _capture(self, source: Source) -> Capture:
+        return Capture(self.holder, source, self._blocks)
+
+    def _resampling(self) -> Resampling:
+        return Resampling(self._blocks, self._samples, self._conversion, self._meter)
+
+    def _buffering(self) -> Buffering:
+        settings = self.services.settings
+        # Half of the interval: the other half is for what comes before and after, so that the whole stays within it.
+        return Buffering(
+            samples=self._samples,
+            chunks=self._chunks,
+            speech=self._speech,
+            assembly=self._assembly,
+            flush_after=settings.storage.flush_interval / 2,
+            watermark=settings.buffering.watermark,
+        )
+
+    def _storage(self) -> Storage:
+        return Storage(self._chunks, self.recording, self.durable, self._assembly.pool)
+
+    def _transcription(self) -> Transcription:
+        return make_transcription(self.services, self.name, self._speech, self.recording, self.durable)
+
+
+def make_transcription(
+    services: Services, track: TrackName, speech: Link[Block | Gap], recording: TrackRecording, durable: Watermark
+) -> Transcription:
+    """Return a life of a track's transcription."""
+    settings = services.settings.transcription
+    return Transcription(
+        speech=speech,
+        recording=recording,
+        durable=durable,
+        vad=services.client,
+        engine=services.engine,
+        transcript=services.publisher,
+        restore=partial(services.restore, track),
+        suspended=lambda error: services.reporter.changed(
+            "transcription", "running", "suspended", brief(error), track=track
+        ),
+        prompt=settings.prompt,
+        hotwords=settings.hotwords,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class RecordedTrack:
+    """A track whose capture is over: all that is left is to transcribe the rest of its recording."""
+
+    name: TrackName
+    services: Services
+    recording: TrackRecording
+    level: float = SILENT
+    fault: SourceError | None = None
+    _speech: Link[Block | Gap] = field(init=False)
+    _durable: Watermark = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._speech = Link(f"{self.name}.speech", 1)
+        self._speech.end()
+        self._durable = Watermark(self.recording.durable)
+        self._durable.end()
+
+    def children(self) -> tuple[ChildSpec, ...]:
+        """Return the one actor."""
+        return (ChildSpec(name="transcription", start=self._transcription, significant=True, essential=False),)
+
+    def reading(self) -> TrackReading:
+        """Return the counters that monitoring looks at."""
+        return TrackReading(self.recording.durable, self.services.tally.of(self.name).coverage.position, 0.0)
+
+    def stop(self) -> None:
+        """Do nothing: nothing is captured."""
+
+    def give_up(self, error: Exception) -> None:
+        """Take note why the track ended early."""
+        self.fault = SourceError(brief(error))
+
+    async def drain(self) -> None:
+        """Do nothing: all is on disk."""
+
+    async def close(self) -> None:
+        """Close the files. Idempotent."""
+        await self.recording.close()
+
+    def _transcription(self) -> Transcription:
+        return make_transcription(self.services, self.name, self._speech, self.recording, self._durable)

@@ -1,0 +1,102 @@
+"""A session at the command line: shown while it runs, ended by Ctrl-C, its outcome an exit code."""
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import anyio
+import click
+
+from transcriber.adapters.logs import open_logger
+from transcriber.app.reporting import Log, SilentLog
+from transcriber.app.transcriber import Transcriber
+from transcriber.cli.objectives import Objective, check_objectives
+from transcriber.cli.signals import interruptions
+from transcriber.cli.view import OutputClosed, TrackStatus, ViewStatus, open_view
+from transcriber.errors import TranscriberError
+from transcriber.settings import Settings
+
+UNFINISHED = "the transcript is not complete; finish it with: transcriber resume {}"
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """Shows the events of a transcriber until it has ended; the first Ctrl-C ends it in order, the second at once."""
+
+    settings: Settings
+    make: Callable[[Log], Transcriber]
+    objectives: Sequence[Objective] = ()
+
+    async def run(self) -> None:
+        """Run to the end.
+
+        Raises:
+            TranscriberError: something failed, is missing, or was not reached; the exit code says which.
+
+        """
+        with self._log() as log:
+            transcriber = self.make(log)
+            with anyio.CancelScope() as everything:
+                async with transcriber, anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._obey, transcriber, everything)
+                    for repair in transcriber.repairs:
+                        click.echo(f"repaired: {repair}", err=True)
+                    await self._show(transcriber)
+                    await transcriber.wait()
+                    tasks.cancel_scope.cancel()
+        self._judge(transcriber)
+
+    def _log(self) -> AbstractContextManager[Log]:
+        logs, at_terminal = self.settings.logs, sys.stdout.isatty() and sys.stderr.isatty()
+        if at_terminal and self.settings.output.format == "text" and not logs.file:
+            # Lines of a log would tear the live view apart; what matters of them it shows itself.
+            return _silence()
+        return open_logger(style=logs.format, level=logs.level, file=logs.file)
+
+    async def _obey(self, transcriber: Transcriber, everything: anyio.CancelScope) -> None:
+        with interruptions() as received:
+            await anext(received)
+            transcriber.stop()
+            click.echo("finishing; once more stops at once and leaves the rest to `transcriber resume`", err=True)
+            await anext(received)
+            everything.cancel()
+
+    async def _show(self, transcriber: Transcriber) -> None:
+        events = transcriber.events()
+        async with open_view(self.settings.output.format, lambda: view_status(transcriber)) as view:
+            try:
+                async for envelope in events:
+                    await view.show(envelope)
+            except OutputClosed:
+                # Nobody reads any more: end as if asked to. What was captured is kept and transcribed.
+                transcriber.stop()
+
+    def _judge(self, transcriber: Transcriber) -> None:
+        session, summary = transcriber.session, transcriber.summary
+        if (fault := session.fault()) is not None:
+            raise fault
+        if summary is None or not summary.complete:
+            raise TranscriberError(UNFINISHED.format(transcriber.folder))
+        check_objectives(self.objectives, summary)
+
+
+@contextmanager
+def _silence() -> Generator[Log]:
+    yield SilentLog()
+
+
+def view_status(transcriber: Transcriber) -> ViewStatus:
+    """Return the run at this moment, as the live view shows it."""
+    session = transcriber.session
+    raised = session.gauges.raised
+    engine = session.supply.state
+    state = "recording without a model" if engine == "absent" else "listening" if engine == "ready" else "loading"
+    return ViewStatus(
+        state=f"{state}, {', '.join(raised)} alert" if raised else state,
+        elapsed=session.elapsed,
+        model=session.supply.model,
+        tracks=tuple(TrackStatus(track.name, track.level, track.reading().lag) for track in session.tracks),
+        catch_up=session.gauges.estimate(),
+        healthy=not raised and engine != "absent",
+    )

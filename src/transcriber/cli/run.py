@@ -1,0 +1,80 @@
+"""`transcriber run`: record and transcribe until stopped."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import click
+
+from transcriber.app.transcriber import Transcriber
+from transcriber.cli import options
+from transcriber.cli.live import LiveRun
+from transcriber.cli.objectives import parse_objectives
+from transcriber.core.source_spec import parse_sources
+from transcriber.errors import ConfigError
+from transcriber.plugins import schemes
+from transcriber.settings import Track
+
+
+@click.command("run")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="[NAME=]SOURCE",
+    help="What to record; each is a track: loopback[:NAME], microphone[:NAME], file:PATH or pcm:-. "
+    "Default: the default loopback.",
+)
+@click.option(
+    "--fallback",
+    "fallbacks",
+    multiple=True,
+    metavar="SOURCE",
+    help="Source to go on with when a track's own stays gone; the n-th belongs to the n-th --source.",
+)
+@options.model
+@options.language
+@options.sessions
+@options.setting("--name", "session.name", "NAME")
+@options.setting("--pace", "capture.pace")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after so long.")
+@options.setting("--format", "output.format")
+@click.option(
+    "--require",
+    metavar="OBJECTIVES",
+    help="Exit with 6 unless they are met, for example 'coverage>=1.0,commit_p95<=2.5'.",
+)
+@options.config
+@options.logs
+def command(
+    sources: Sequence[str],
+    fallbacks: Sequence[str],
+    duration: float | None,
+    require: str | None,
+    config: Path | None,
+) -> None:
+    """Record and transcribe until stopped.
+
+    Ctrl-C ends the recording and transcribes what is left of it; a second one leaves the rest to `transcriber resume`.
+    """
+    objectives = parse_objectives(require) if require else ()
+    settings = options.load_settings(config, make_tracks(sources, fallbacks))
+    run = LiveRun(settings, lambda log: Transcriber(settings, duration=duration, log=log), objectives)
+    anyio.run(run.run)
+
+
+def make_tracks(sources: Sequence[str], fallbacks: Sequence[str]) -> Sequence[Track]:
+    """Return the tracks that the flags name.
+
+    Raises:
+        ConfigError: a source is wrong, or there are more fallbacks than sources.
+
+    """
+    if len(fallbacks) > len(sources):
+        raise ConfigError("--fallback: give one --source before each, so that it is clear what it stands in for")
+    specs = parse_sources(sources, schemes=schemes())
+    padded = [*fallbacks, *[""] * (len(sources) - len(fallbacks))]
+    return [
+        Track(name=spec.track, source=str(spec), fallback=fallback)
+        for spec, fallback in zip(specs, padded, strict=True)
+    ]
