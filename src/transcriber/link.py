@@ -23,7 +23,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 class LinkStatistics:
     """What went through a link so far.
 
-    At rest `received == handled + set_aside + depth`: `depth` counts the message in hand, and those that wait.
+    Always `received == handled + set_aside + depth`: `depth` counts the message in hand, and those that wait.
     """
 
     capacity: int
@@ -54,7 +54,7 @@ class Link[T]:
         self._capacity = capacity
         self._send, self._receive = anyio.create_memory_object_stream[T](capacity)
         self._desk = _Desk[T](attempts, on_poison)
-        self._received = self._refused = self._peak = 0
+        self._refused = self._peak = 0
         self._ended = False
 
     def __del__(self) -> None:
@@ -66,12 +66,15 @@ class Link[T]:
     async def put(self, message: T) -> None:
         """Give a message to the reader; wait while the link is full, also while its reader is being restarted.
 
+        When it returns, the message will be delivered. When it is cancelled while it waits, the message may have been
+        taken all the same: a producer that is restarted gives it again, and that is at least once too.
+
         Raises:
             anyio.ClosedResourceError: the link has ended, before or while waiting; the message was not taken.
 
         """
         await self._send.send(message)
-        self._count()
+        self._measure()
 
     def offer(self, message: T) -> bool:
         """Give a message to the reader if there is room now. False is counted as refused.
@@ -85,7 +88,7 @@ class Link[T]:
         except anyio.WouldBlock:
             self._refused += 1
             return False
-        self._count()
+        self._measure()
         return True
 
     async def drain(self, outbox: deque[T]) -> None:
@@ -155,11 +158,12 @@ class Link[T]:
 
     def statistics(self) -> LinkStatistics:
         """Return the counters as they are now."""
+        depth = self._depth()
         return LinkStatistics(
             capacity=self._capacity,
-            depth=self._depth(),
+            depth=depth,
             peak_depth=self._peak,
-            received=self._received,
+            received=depth + self.progress(),
             handled=self._desk.handled,
             redelivered=self._desk.redelivered,
             refused=self._refused,
@@ -167,8 +171,7 @@ class Link[T]:
             ended=self._ended,
         )
 
-    def _count(self) -> None:
-        self._received += 1
+    def _measure(self) -> None:
         self._peak = max(self._peak, self._depth())
 
     def _depth(self) -> int:

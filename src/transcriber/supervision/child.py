@@ -146,7 +146,7 @@ class Child:
 
     def _failure(self, *, hopeless: bool) -> SupervisionFailed:
         supervisor, name = self._names
-        how = "could not be started" if hopeless else f"failed {len(self._failures)} times, and had no restart left"
+        how = "could not be started" if hopeless else f"has no restart left; failures: {len(self._failures)}"
         return SupervisionFailed.of(supervisor, name, how, tuple(self._failures))
 
     def _wait(self) -> None:

@@ -94,12 +94,7 @@ class Life:
             await actor.run()  # type: ignore[call-arg] - as above
 
     def _judge(self, error: BaseException) -> None:
-        rest: BaseException | None = error
-        cancelled = anyio.get_cancelled_exc_class()
-        if isinstance(error, cancelled):
-            rest = None
-        elif isinstance(error, BaseExceptionGroup):
-            rest = cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1]
+        rest = _without(error, anyio.get_cancelled_exc_class())
         if rest is None:
             if not self.ending:
                 self._error = ChildInterrupted(f"{self._name} was cancelled, and not by its supervisor")
@@ -108,6 +103,16 @@ class Life:
             self._error = rest
         else:
             self.fatal = rest
+
+
+def _without(error: BaseException, cancelled: type[BaseException]) -> BaseException | None:
+    if isinstance(error, cancelled):
+        return None
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        part, rest = group.split(cancelled)
+        return group if part is None else rest
+    return error
 
 
 def _holds_memory_error(error: Exception) -> bool:

@@ -1,0 +1,78 @@
+import threading
+import traceback
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from transcriber.supervision import Heartbeat, LoopBlocked
+
+pytestmark = pytest.mark.anyio
+
+
+def blocks_the_loop(until):
+    assert until.wait(60)
+
+
+async def test_it_names_the_line_that_blocks_the_loop_while_it_blocks():
+    seen, told = [], threading.Event()
+
+    def tell(blocked):
+        seen.append(blocked)
+        told.set()
+
+    async with anyio.create_task_group() as host:
+        host.start_soon(Heartbeat(tell, interval=0.01, threshold=0.05).run)
+        await anyio.wait_all_tasks_blocked()
+        blocks_the_loop(told)
+        host.cancel_scope.cancel()
+    functions = [frame.name for frame in seen[0].stack]
+    assert blocks_the_loop.__name__ in functions
+    assert seen[0].seconds >= 0.05
+
+
+async def test_it_tells_once_for_every_time_that_the_loop_blocks_and_survives_its_listener():
+    told, beats = threading.Semaphore(0), []
+
+    def tell(_):
+        beats.append(heartbeat._beat)
+        told.release()
+        raise ZeroDivisionError
+
+    heartbeat = Heartbeat(tell, interval=0.001, threshold=0.01)
+    async with anyio.create_task_group() as host:
+        host.start_soon(heartbeat.run)
+        for _ in range(3):
+            last = heartbeat._beat
+            while heartbeat._beat == last:
+                await checkpoint()
+            while heartbeat._beat not in beats:
+                assert told.acquire(timeout=60)
+            # The loop stays blocked for fifty more looks of the thread, which has nothing new to say.
+            told.acquire(timeout=0.05)
+        host.cancel_scope.cancel()
+    assert len(beats) == len(set(beats)) >= 3
+    assert isinstance(heartbeat.listener_error, ZeroDivisionError)
+
+
+async def test_its_thread_lives_as_long_as_it_runs():
+    def watchdogs():
+        return [thread for thread in threading.enumerate() if thread.name == "heartbeat watchdog"]
+
+    async with anyio.create_task_group() as host:
+        host.start_soon(Heartbeat(print).run)
+        await anyio.wait_all_tasks_blocked()
+        (watchdog,) = watchdogs()
+        host.cancel_scope.cancel()
+    watchdog.join(60)
+    assert not watchdogs()
+
+
+def test_a_line_is_named_by_file_number_and_function():
+    stack = traceback.StackSummary.from_list([("a.py", 1, "main", ""), ("b.py", 7, "read", "")])
+    assert LoopBlocked(0.5, stack).line == "b.py:7 in read"
+
+
+def test_a_threshold_below_the_interval_is_refused():
+    with pytest.raises(ValueError, match="must exceed the interval"):
+        Heartbeat(print, interval=0.5, threshold=0.5)
