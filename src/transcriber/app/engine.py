@@ -1,5 +1,6 @@
 """The engine of a session: its process as a supervised child, and what becomes of those who wait for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from transcriber.adapters.engine.calls import Patience
 from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.engine.life import Pulse
 from transcriber.adapters.engine.process import EngineProcess, EngineReport, Hardware
-from transcriber.app.reporting import Log, Reporter, brief
+from transcriber.app.reporting import Log, brief
 from transcriber.errors import EngineError, TranscriberError
 from transcriber.settings import Engine
 from transcriber.supervision import ChildSpec, Restart
@@ -43,11 +44,14 @@ def language_of(settings: Engine) -> str | None:
 
 @dataclass(slots=True)
 class EngineSupply:
-    """Provides the client with processes. `error` says why there is no engine, once there will be none."""
+    """Provides the client with processes. `error` says why there is no engine, once there will be none.
+
+    `changed` is told each change of the engine's state: before, after, and why.
+    """
 
     settings: Engine
     client: EngineClient
-    reporter: Reporter
+    changed: Callable[[str, str, str], None]
     log: Log
     state: str = "starting"
     model: str = ""
@@ -108,5 +112,5 @@ class EngineSupply:
         self._change("absent", brief(error))
 
     def _change(self, state: str, reason: str) -> None:
-        self.reporter.changed("engine", self.state, state, reason)
-        self.state = state
+        before, self.state = self.state, state
+        self.changed(before, state, reason)

@@ -186,6 +186,7 @@ def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Se
         model=services.settings.engine.model,
         resumed=resumed,
     )
-    supply = EngineSupply(services.settings.engine, services.client, services.reporter, services.log)
+    changed = partial(services.reporter.changed, "engine")
+    supply = EngineSupply(services.settings.engine, services.client, changed, services.log)
     timed = not resumed and services.settings.capture.pace == "realtime"
     return Session(services=services, supply=supply, tracks=tracks, started=started, timed=timed)

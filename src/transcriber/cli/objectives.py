@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from transcriber.core.wire import to_line
 from transcriber.errors import ConfigError, ObjectiveMissed
-from transcriber.events import Summary
+from transcriber.events import Envelope, Summary
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -15,16 +16,19 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 
-MEASURES: dict[str, Callable[[Summary], float | None]] = {
-    "coverage": lambda summary: _share(summary),  # noqa: PLW0108 - defined below
-    "commit_p50": lambda summary: _latency(summary, 0),
-    "commit_p95": lambda summary: _latency(summary, 1),
-    "commit_p99": lambda summary: _latency(summary, 2),
-    "gaps": lambda summary: sum(track.gaps for track in summary.tracks),
-    "words": lambda summary: sum(track.words for track in summary.tracks),
-    "restarts": lambda summary: summary.restarts,
-    "real_time_factor": lambda summary: summary.real_time_factor,
-}
+MEASURES = (
+    "coverage",
+    "commit_p50",
+    "commit_p95",
+    "commit_p99",
+    "gaps",
+    "missing",
+    "words",
+    "restarts",
+    "real_time_factor",
+    "elapsed",
+)
+"""Fields of the `summary` event that can be required."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,9 @@ def check_objectives(objectives: Sequence[Objective], summary: Summary) -> None:
         ObjectiveMissed: one was not met, or cannot be told because nothing was measured.
 
     """
+    line = to_line(Envelope(0, 0.0, summary))
     for objective in objectives:
-        value = MEASURES[objective.measure](summary)
+        value: float | None = getattr(line, objective.measure)
         if value is None or not COMPARISONS[objective.comparison](value, objective.bound):
             found = "was not measured" if value is None else f"is {value:g}"
             raise ObjectiveMissed(f"{objective.measure} {found}, and {objective} is required")
@@ -71,14 +76,3 @@ def _parse(part: str) -> Objective:
     if measure not in MEASURES:
         raise ConfigError(f"--require: there is no {measure!r}; there are {', '.join(MEASURES)}")
     return Objective(measure, comparison, float(bound))
-
-
-def _share(summary: Summary) -> float:
-    captured = sum(track.captured for track in summary.tracks)
-    return sum(track.coverage.position for track in summary.tracks) / captured if captured else 1.0
-
-
-def _latency(summary: Summary, percentile: int) -> float | None:
-    """Return the worst of the tracks."""
-    latencies = [track.commit_latency[percentile] for track in summary.tracks if track.commit_latency is not None]
-    return max(latencies, default=None)
