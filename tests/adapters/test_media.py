@@ -15,7 +15,7 @@ import pytest
 
 from transcriber.adapters.media.header import Header
 from transcriber.adapters.media.source import FileSource, probe
-from transcriber.errors import ConfigError, SourceError
+from transcriber.errors import ConfigError, DeviceLost, SourceError
 from transcriber.types import AudioFormat
 
 pytestmark = pytest.mark.anyio
@@ -147,7 +147,7 @@ class TestResuming:
         [decoder] = psutil.Process().children()
         decoder.kill()
         pieces = []
-        with pytest.raises(SourceError, match=r"died after \d\.\d\d s"):
+        with pytest.raises(DeviceLost, match=r"died after \d\.\d\d s"):
             await read_into(pieces, source)
         got = b"".join(pieces) + (await read_all(source))[1]
         assert got == stereo.tobytes()

@@ -11,7 +11,7 @@ import msgspec
 from anyio.abc import ByteReceiveStream, Process
 
 from transcriber.adapters.media.header import Header
-from transcriber.errors import ConfigError, SourceError
+from transcriber.errors import ConfigError, DeviceLost, SourceError
 from transcriber.types import AudioFormat
 
 # An own group of processes keeps Ctrl-C in a terminal from the child: it is the parent that answers it.
@@ -65,15 +65,16 @@ class Decoder:
         """Wait until `frames` are held, or the last ones are, and return their number. It may be cancelled.
 
         Raises:
-            SourceError: nothing is held any more, and the file or its decoder is at fault.
+            SourceError: nothing is held any more, and the file ended early or is damaged.
+            DeviceLost: nothing is held any more, because the decoder died; another can go on.
 
         """
         size = frames * self.form.frame_bytes
         while len(self._held) < size and (pcm := await self._receive(size - len(self._held))):
             self._held += pcm
         held = len(self._held) // self.form.frame_bytes
-        if not held and (complaint := await self._complaint()):
-            raise SourceError(f"file {self._path}: {complaint}")
+        if not held:
+            await self._check_end()
         return held
 
     def take(self) -> bytes:
@@ -99,8 +100,8 @@ class Decoder:
         try:
             self.header = msgspec.json.decode(header, type=Header)
         except msgspec.DecodeError:
-            complaint = await self._complaint()
-            raise SourceError(f"file {self._path}: cannot be read as audio: {complaint}") from None
+            await self._check_end()
+            raise SourceError(f"file {self._path}: cannot be read as audio") from None
 
     async def _receive(self, size: int) -> bytes:
         try:
@@ -108,18 +109,18 @@ class Decoder:
         except anyio.EndOfStream:
             return b""
 
-    async def _complaint(self) -> str | None:
-        """Return why the frames ended, or None if that was their end."""
+    async def _check_end(self) -> None:
+        """Raise what is wrong if the frames did not end where they should."""
         text = b""
         with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
             text = await _stream(self._process.stderr).receive(_MOST_COMPLAINT)
         status = await self._process.wait()
         if status == 0:
-            return None
+            return
         if lines := text.decode(errors="replace").strip().splitlines():
-            return lines[-1]
+            raise SourceError(f"file {self._path}: {lines[-1]}")
         at = f" after {self._taken / self.form.rate:.2f} s" if self.form.rate else ""
-        return f"its decoder died{at} with status {status}"
+        raise DeviceLost(f"file {self._path}: its decoder died{at} with status {status}")
 
 
 def _check(path: Path) -> None:

@@ -53,7 +53,8 @@ class FileSource:
         """Return the next frames, or None at the end.
 
         Raises:
-            SourceError: the file ended early or is damaged, or its decoder died; what could be read was read before.
+            SourceError: the file ended early or is damaged; what could be read was read before.
+            DeviceLost: the decoder died; `open` starts another.
 
         """
         decoder = self._decoder

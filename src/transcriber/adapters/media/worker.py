@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os._exit(0)  # the parent wants no more, and flushing would fail again
     except FFmpegError as error:
-        fault = error.strerror
+        fault = f"it cannot be read as audio: {error.strerror}"
     except SourceError as error:
         fault = str(error)
     if fault:

@@ -1,0 +1,187 @@
+"""Loopback and microphone on a real PulseAudio server with null sinks."""
+
+import os
+import subprocess
+import wave
+
+import anyio
+import numpy as np
+import pytest
+
+from transcriber.adapters.pcm import to_mono
+from transcriber.adapters.pulse import PulseSource, list_devices
+from transcriber.adapters.pulse_server import Stream, WrongDevice, check, list_sources
+from transcriber.errors import DeviceLost, NoDeviceError
+from transcriber.types import AudioFormat, Device, SourceKind
+
+pytestmark = [pytest.mark.anyio, pytest.mark.rig]
+
+RATE = 48_000
+CD = AudioFormat(44_100, 2)
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def chirp(tmp_path_factory):
+    """A sweep from 200 Hz to 3 kHz, whose place in a recording correlation finds to the sample."""
+    path = tmp_path_factory.mktemp("sound") / "chirp.wav"
+    time = np.arange(RATE) / RATE
+    samples = np.rint(12_000 * np.sin(2 * np.pi * (200 * time + 1_400 * time**2))).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return path, samples.astype(float)
+
+
+async def record(source, enough):
+    """Read mono samples until `enough` of them are loud, and the sound is over."""
+    form = source.form
+    heard = np.zeros(0)
+    loud = 0
+    with anyio.fail_after(20):
+        while loud < enough or np.abs(heard[-RATE // 10 :]).max() > 100:
+            reading = await source.read()
+            mono = np.frombuffer(to_mono(reading.pcm, form), "<i2").astype(float)
+            loud += int((np.abs(mono) > 100).sum())
+            heard = np.concatenate([heard, mono])
+    return heard
+
+
+def likeness(heard, original):
+    """Return the largest normalised correlation of the original with a stretch of what was heard."""
+    size = 1 << (len(heard) + len(original)).bit_length()
+    products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(original, size)), size)
+    at = int(np.argmax(products[: len(heard)]))
+    part = heard[at : at + len(original)]
+    return products[at] / (np.linalg.norm(part) * np.linalg.norm(original[: len(part)]))
+
+
+async def lost(source):
+    """Read until the device is lost; return the error and how many loud samples came on the way."""
+    loud = 0
+    with anyio.fail_after(20), pytest.raises(DeviceLost) as raised:  # noqa: PT012 - the loop is the point
+        while True:
+            pcm = (await source.read()).pcm
+            loud += int((np.abs(np.frombuffer(pcm, "<i2")) > 100).sum())
+    return str(raised.value), loud
+
+
+class opened:  # noqa: N801 - reads as a function
+    """An open source, closed at the end."""
+
+    def __init__(self, *arguments):
+        self.source = PulseSource(*arguments)
+
+    async def __aenter__(self):
+        self.source.form = await self.source.open()
+        return self.source
+
+    async def __aexit__(self, *_):
+        await self.source.close()
+
+
+async def test_a_loopback_records_what_is_played(rig, chirp):
+    path, original = chirp
+    async with opened(SourceKind.LOOPBACK) as source:
+        assert source.label == "loopback:speakers"
+        assert source.form == AudioFormat(48_000, 2)
+        rig.play(path)
+        heard = await record(source, RATE * 9 // 10)
+    assert likeness(heard, original) > 0.99
+
+
+@pytest.mark.parametrize("target", ["headset", "Test_Headset", "HEAD"])
+@pytest.mark.usefixtures("rig")
+async def test_a_named_loopback_records_at_its_own_rate(target):
+    async with opened(SourceKind.LOOPBACK, target) as source:
+        assert source.label == "loopback:headset"
+        assert source.form == CD
+
+
+async def test_a_microphone_records_what_is_said_and_not_what_is_played(rig, chirp):
+    path, original = chirp
+    async with opened(SourceKind.MICROPHONE) as microphone, opened(SourceKind.LOOPBACK) as loopback:
+        rig.play(path, "micfeed")
+        heard = await record(microphone, RATE * 9 // 10)
+        played = (await loopback.read()).pcm
+    assert likeness(heard, original) > 0.99
+    assert played.strip(b"\0") == b""
+
+
+async def test_an_idle_device_answers_with_nothing(rig):
+    async with opened(SourceKind.LOOPBACK) as source:
+        rig.control("suspend-sink", "speakers", "1")
+        with anyio.fail_after(20):
+            while (reading := await source.read()).pcm:
+                pass
+        assert reading.lost == 0
+
+
+async def test_a_vanished_device_is_lost_and_the_microphone_never_takes_its_place(rig, chirp):
+    async with opened(SourceKind.LOOPBACK, "speakers") as source:
+        rig.play(chirp[0], "micfeed")
+        rig.unplug("speakers")
+        error, loud = await lost(source)
+        assert "speakers" in error
+        assert loud == 0
+        with pytest.raises(NoDeviceError, match="loopback:headset"):
+            await source.open()
+
+
+async def test_the_default_device_is_followed(rig):
+    async with opened(SourceKind.LOOPBACK) as source:
+        rig.control("set-default-sink", "headset")
+        error, _ = await lost(source)
+        assert "headset is" in error
+        assert await source.open() == CD
+        assert source.label == "loopback:headset"
+
+
+async def test_a_named_device_stays_when_the_default_changes(rig):
+    async with opened(SourceKind.LOOPBACK, "speakers") as source:
+        rig.control("set-default-sink", "headset")
+        with anyio.move_on_after(0.5):
+            while True:
+                await source.read()
+
+
+async def test_the_death_of_the_server_is_a_loss(rig):
+    async with opened(SourceKind.LOOPBACK) as source:
+        rig.server.kill()
+        await lost(source)
+        with pytest.raises(NoDeviceError, match="does not answer"):
+            await source.open()
+
+
+async def until_connected(stream):
+    while True:
+        try:
+            return check(stream)
+        except WrongDevice:
+            raise
+        except DeviceLost:
+            await anyio.sleep(0.02)
+
+
+async def test_a_stream_that_was_moved_is_found_out(rig):
+    """miniaudio forbids the move, so another client stands in for one that was moved."""
+    told = ("--property=application.name=Moved", f"--property=application.process.id={os.getpid()}")
+    rig.spawn("parec", "-d", "mic", "--raw", *told, stdout=subprocess.DEVNULL)
+    wanted = next(found for found in list_sources() if found.name == "speakers")
+    with anyio.fail_after(20), pytest.raises(WrongDevice):
+        await until_connected(Stream("Moved", wanted, follows=False))
+
+
+@pytest.mark.usefixtures("rig")
+def test_the_devices_are_those_of_the_server():
+    stereo = AudioFormat(48_000, 2)
+    assert list_devices() == [
+        Device("speakers", SourceKind.LOOPBACK, default=True, format=stereo, description="Test_Speakers"),
+        Device("headset", SourceKind.LOOPBACK, default=False, format=CD, description="Test_Headset"),
+        Device("micfeed", SourceKind.LOOPBACK, default=False, format=AudioFormat(48_000, 1), description="Mic_Feed"),
+        Device("mic", SourceKind.MICROPHONE, default=True, format=AudioFormat(48_000, 1), description="Test_Mic"),
+    ]

@@ -1,0 +1,89 @@
+"""Fixtures for the whole suite."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+DAEMON = """
+load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
+load-module module-null-sink sink_name=speakers rate=48000 channels=2 sink_properties=device.description=Test_Speakers
+load-module module-null-sink sink_name=headset rate=44100 channels=2 sink_properties=device.description=Test_Headset
+load-module module-null-sink sink_name=micfeed rate=48000 channels=1 sink_properties=device.description=Mic_Feed
+load-module module-remap-source source_name=mic master=micfeed.monitor source_properties=device.description=Test_Mic
+set-default-sink speakers
+set-default-source mic
+"""
+
+
+class Rig:
+    """A sound card for tests: a private PulseAudio server with null sinks, and a microphone fed by playing into one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "daemon.pa").write_text(DAEMON.format(folder=folder))
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        self.server = self.spawn(
+            *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
+            *("--realtime=no", "--high-priority=no"),
+            *(f"--log-target=newfile:{self.folder}/log", "-F", str(self.folder / "daemon.pa")),
+        )
+        deadline = time.monotonic() + 20
+        while subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode:
+            assert self.server.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, "pulseaudio did not come up"
+            time.sleep(0.05)
+        # A null sink that nobody listens to renders 2 s at a time: keep somebody listening, as a real card would.
+        for sink in ("speakers", "headset"):
+            self.spawn("parec", "-d", f"{sink}.monitor", "--latency-msec=10", "--raw", stdout=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        for process in reversed(self._running):
+            process.kill()
+            process.wait()
+
+    def spawn(self, *command: str, **options) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        self._running.append(process)
+        return process
+
+    def play(self, path: Path, sink: str = "speakers") -> subprocess.Popen[bytes]:
+        """Play a file, as a program does."""
+        return self.spawn("paplay", "--latency-msec=500", "-d", sink, str(path))
+
+    def control(self, *command: str) -> str:
+        return subprocess.run(["pactl", *command], check=True, capture_output=True, text=True).stdout
+
+    def unplug(self, sink: str) -> None:
+        """Take a sink away, with its monitor."""
+        [module] = [
+            line.split()[0]
+            for line in self.control("list", "short", "modules").splitlines()
+            if f"sink_name={sink} " in line
+        ]
+        self.control("unload-module", module)
+
+
+@pytest.fixture
+def rig(tmp_path_factory, monkeypatch):
+    """A PulseAudio server of the test's own, which every client in this process finds."""
+    if shutil.which("pulseaudio") is None or shutil.which("pactl") is None:
+        pytest.skip("pulseaudio is not installed")
+    folder = tmp_path_factory.mktemp("pulse")
+    (folder / "state").mkdir(mode=0o700)
+    for name, value in {
+        "PULSE_RUNTIME_PATH": folder,
+        "PULSE_STATE_PATH": folder / "state",
+        "XDG_RUNTIME_DIR": folder,
+        "PULSE_SERVER": f"unix:{folder}/native",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    folder.chmod(0o700)
+    rig = Rig(folder)
+    rig.start()
+    yield rig
+    rig.stop()
