@@ -49,15 +49,15 @@ def test_the_files_that_are_shipped_load(name):
 
 @given(
     st.builds(
-        lambda prompt, folder, rotate, threads: {
+        lambda prompt, folder, lag, threads: {
             "transcription.prompt": prompt,
             "session.folder": folder,
-            "storage.rotate": rotate,
+            "monitoring.lag_threshold": lag,
             "engine.threads": threads,
         },
         st.text(max_size=50),
         st.text(min_size=1, max_size=20),
-        st.floats(10, 3600),
+        st.floats(1, 3600),
         st.integers(0, 256),
     )
 )

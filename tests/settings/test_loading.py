@@ -53,11 +53,11 @@ def test_an_empty_variable_names_no_file():
 def test_text_of_the_environment_becomes_what_the_setting_is():
     environ = {
         "TRANSCRIBER_ENGINE__THREADS": "3",
-        "TRANSCRIBER_STORAGE__ROTATE": "60",
+        "TRANSCRIBER_MONITORING__LAG_THRESHOLD": "60",
         "TRANSCRIBER_SESSION__NAME": "7",
     }
     settings = load(None, environ, {})
-    assert (settings.engine.threads, settings.storage.rotate, settings.session.name) == (3, 60.0, "7")
+    assert (settings.engine.threads, settings.monitoring.lag_threshold, settings.session.name) == (3, 60.0, "7")
 
 
 def test_tracks_of_every_layer():

@@ -122,7 +122,6 @@ class Storage(Section, frozen=True, kw_only=True):
     flush_interval: Annotated[
         float, Meta(ge=0.1, le=1.0, description="Seconds of audio that a power cut can cost at most.")
     ] = 1.0
-    rotate: Annotated[float, Meta(ge=10.0, le=3600.0, description="Seconds of audio in one WAV file.")] = 300.0
 
 
 class Engine(Section, frozen=True, kw_only=True):
