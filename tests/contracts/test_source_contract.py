@@ -1,0 +1,232 @@
+"""What every `Source` promises, held against each of them. A new source needs one more case here, and no more tests."""
+
+import gc
+import os
+import threading
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+import numpy as np
+import psutil
+import pytest
+
+from transcriber.adapters.media.source import FileSource
+from transcriber.adapters.portaudio import PortAudioSource
+from transcriber.adapters.scripted_portaudio import ScriptedPortAudio
+from transcriber.adapters.scripted_source import ScriptedSource
+from transcriber.adapters.stdin_pcm import StdinSource
+from transcriber.errors import SourceError
+from transcriber.ports import Source
+from transcriber.types import AudioFormat, SourceKind
+
+pytestmark = pytest.mark.anyio
+
+STEREO = AudioFormat(48_000, 2)
+SOUND = np.random.default_rng(7).integers(-9_000, 9_000, 2 * 30_011).astype("<i2").tobytes()
+"""An odd number of frames, none like another."""
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@dataclass
+class Case:
+    """A source, and what it delivers from its first frame to its end; None if it has no end."""
+
+    source: Source
+    whole: bytes | None = None
+
+
+def scripted(_request, _folder):
+    return Case(ScriptedSource([SOUND[:40_000], 0.0, SOUND[40_000:]], form=STEREO), SOUND)
+
+
+def file(_request, folder):
+    with wave.open(str(folder / "sound.wav"), "wb") as target:
+        target.setparams((2, 2, 48_000, 0, "NONE", ""))
+        target.writeframes(SOUND)
+    return Case(FileSource(folder / "sound.wav", "fast"), SOUND)
+
+
+def stdin(request, folder):
+    (folder / "sound.raw").write_bytes(SOUND + b"\x01\x02\x03")
+    descriptor = os.open(folder / "sound.raw", os.O_RDONLY)
+    request.addfinalizer(lambda: os.close(descriptor))
+    return Case(StdinSource(STEREO, descriptor), SOUND)
+
+
+def fake_portaudio(_request, _folder):
+    return Case(PortAudioSource(SourceKind.LOOPBACK, portaudio=ScriptedPortAudio(SOUND)))
+
+
+def pulse(request, _folder):
+    request.getfixturevalue("rig")
+    from transcriber.adapters.pulse import PulseSource  # noqa: PLC0415 - needs libpulse, as the rig does
+
+    return Case(PulseSource(SourceKind.LOOPBACK))
+
+
+def real_portaudio(request, _folder):
+    pyaudio = pytest.importorskip("pyaudio", reason="PyAudio is not installed: the extra `portaudio`")
+    request.getfixturevalue("rig")
+    request.getfixturevalue("monkeypatch").setenv("PULSE_SOURCE", "speakers.monitor")
+    return Case(PortAudioSource(SourceKind.MICROPHONE, "pulse", portaudio=pyaudio))
+
+
+ENDING = [scripted, file, stdin]
+LIVE = [fake_portaudio, pytest.param(pulse, marks=pytest.mark.rig), pytest.param(real_portaudio, marks=pytest.mark.rig)]
+
+
+@pytest.fixture
+def case(request, tmp_path):
+    make: Callable[..., Case] = request.param
+    return make(request, tmp_path)
+
+
+every = pytest.mark.parametrize("case", [*ENDING, *LIVE], indirect=True)
+ending = pytest.mark.parametrize("case", ENDING, indirect=True)
+live = pytest.mark.parametrize("case", LIVE, indirect=True)
+
+
+async def rest(source):
+    pcm = b""
+    while (reading := await source.read()) is not None:
+        pcm += reading.pcm
+    return pcm
+
+
+async def sound(source):
+    """Return the next reading that has frames."""
+    with anyio.fail_after(20):
+        while not (reading := await source.read()).pcm:
+            pass
+    return reading
+
+
+@every
+async def test_it_tells_what_it_is(case):
+    assert isinstance(case.source.live, bool)
+    assert case.source.label.isprintable()
+    assert case.source.label
+
+
+@every
+async def test_readings_hold_whole_frames_and_their_times_go_forward(case):
+    form = await case.source.open()
+    at = 0.0
+    for _ in range(5):
+        if (reading := await case.source.read()) is None:
+            break
+        assert len(reading.pcm) % form.frame_bytes == 0
+        assert reading.lost == 0
+        assert reading.at >= at
+        at = reading.at
+    await case.source.close()
+
+
+@every
+async def test_the_format_is_the_same_at_every_opening(case):
+    forms = []
+    for _ in range(2):
+        forms.append(await case.source.open())
+        await sound(case.source)
+        await case.source.close()
+    forms.append(await case.source.open())
+    await case.source.close()
+    assert forms == [forms[0]] * 3
+
+
+@every
+async def test_closing_is_idempotent_and_then_nothing_can_be_read(case):
+    await case.source.close()
+    await case.source.open()
+    await case.source.close()
+    await case.source.close()
+    with pytest.raises(SourceError, match="not open"):
+        await case.source.read()
+
+
+@every
+async def test_opening_again_without_closing_is_opening_anew(case):
+    form = await case.source.open()
+    assert await case.source.open() == form
+    await sound(case.source)
+    await case.source.close()
+
+
+@every
+async def test_nothing_is_left_behind(case):
+    def held():
+        gc.collect()
+        return threading.active_count(), len(psutil.Process().children()), psutil.Process().num_fds()
+
+    await case.source.open()  # what a library keeps for good, it takes the first time
+    await sound(case.source)
+    await case.source.close()
+    before = held()
+    for _ in range(3):
+        await case.source.open()
+        await case.source.read()
+        await case.source.close()
+    assert held() == before
+
+
+@every
+async def test_a_cancelled_opening_leaves_it_closed(case):
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await case.source.open()
+    await case.source.close()
+    await case.source.open()
+    await sound(case.source)
+    await case.source.close()
+
+
+@ending
+async def test_everything_comes_once_and_then_the_end(case):
+    await case.source.open()
+    assert await rest(case.source) == case.whole
+    assert await case.source.read() is None
+    await case.source.close()
+
+
+@ending
+async def test_it_goes_on_after_reopening_with_the_first_frame_not_yet_read(case):
+    got = b""
+    for _ in range(2):
+        await case.source.open()
+        got += (await sound(case.source)).pcm
+        await case.source.close()
+    await case.source.open()
+    got += await rest(case.source)
+    await case.source.close()
+    assert got == case.whole
+
+
+@ending
+async def test_a_cancelled_read_loses_nothing(case):
+    await case.source.open()
+    got = b""
+    reading = await case.source.read()
+    while reading is not None:
+        got += reading.pcm
+        with anyio.move_on_after(0):
+            reading = await case.source.read()
+            continue
+        reading = await case.source.read()
+    await case.source.close()
+    assert got == case.whole
+
+
+@live
+async def test_a_device_has_no_end_and_answers_in_time(case):
+    await case.source.open()
+    for _ in range(5):
+        with anyio.fail_after(5):
+            assert await case.source.read() is not None
+    assert case.source.live
+    await case.source.close()
