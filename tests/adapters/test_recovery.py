@@ -384,7 +384,14 @@ FINDINGS = {
         lambda session: execute(session, "INSERT INTO words VALUES (NULL, 'them', 1, 2, ' x', 1.0, NULL)"),
         "1 words are committed and in no segment",
     ),
-    "another id": (lambda session: execute(session, "UPDATE segments SET start = 5"), "begins at 5"),
+    "another id": (
+        lambda session: execute(session, "UPDATE segments SET id = 'me-1'"),
+        "segment me-1: is in track them",
+    ),
+    "a start after its words": (
+        lambda session: execute(session, "UPDATE segments SET start = start + 11"),
+        f"begins at {START + 11}, its first word at {START + 10}",
+    ),
     "a segment too long": (
         lambda session: execute(session, 'UPDATE segments SET "end" = 9000000'),
         "ends outside the recording",

@@ -1,5 +1,6 @@
 """Check a session without changing it: every checksum, every position, every count."""
 
+import re
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -135,13 +136,15 @@ def _check_database(connection: sqlite3.Connection) -> Iterator[str]:
     for (fault,) in connection.execute("PRAGMA quick_check(10)"):
         if fault != "ok":
             yield f"transcript.db: {fault}"
-    words = "SELECT text FROM words WHERE segment = ? ORDER BY seq"
+    words = "SELECT text, start FROM words WHERE segment = ? ORDER BY seq"
     for name, track, start, text in connection.execute("SELECT id, track, start, text FROM segments"):
-        spoken = "".join(word for (word,) in connection.execute(words, (name,))).strip()
-        if spoken != text:
+        spoken = connection.execute(words, (name,)).fetchall()
+        if "".join(word for word, _ in spoken).strip() != text:
             yield f"segment {name}: its text is not its words"
-        if name != f"{track}-{start}":
-            yield f"segment {name}: begins at {start} of track {track}"
+        elif spoken and spoken[0][1] < start:
+            yield f"segment {name}: begins at {start}, its first word at {spoken[0][1]}"
+        if not re.fullmatch(rf"{re.escape(track)}-\d+", name):
+            yield f"segment {name}: is in track {track}"
     open_words = "SELECT track, count(*) FROM words WHERE segment IS NULL GROUP BY track"
     for track, count in connection.execute(open_words):
         yield f"track {track}: {count} words are committed and in no segment"

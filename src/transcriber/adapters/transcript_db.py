@@ -259,7 +259,7 @@ def _close_segment(connection: sqlite3.Connection, segment: Segment) -> bool:
     row = (segment.id, segment.track, segment.start, segment.end, segment.text, segment.language)
     insert = (
         'INSERT INTO segments (id, track, start, "end", text, language) VALUES (?, ?, ?, ?, ?, ?)'
-        "ON CONFLICT (track, start) DO NOTHING"
+        "ON CONFLICT (id) DO NOTHING"
     )
     if connection.execute(insert, row).rowcount == 0:
         return False

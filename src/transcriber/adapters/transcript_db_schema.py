@@ -26,8 +26,7 @@ CREATE TABLE segments (
     start INTEGER NOT NULL,
     "end" INTEGER NOT NULL,
     text TEXT NOT NULL,
-    language TEXT NOT NULL,
-    UNIQUE (track, start)
+    language TEXT NOT NULL
 ) STRICT;
 CREATE TABLE words (
     seq INTEGER PRIMARY KEY,
