@@ -45,8 +45,9 @@ class Conversion:
             self._begin(piece.start)
             self._format = piece.format
             self._resampler = self.make_resampler(piece.format)
+        pcm = self._resampler.feed(piece.pcm)
         self._frames += piece.frames
-        self._give(self._resampler.feed(piece.pcm))
+        self._give(pcm)
 
     def finish(self) -> None:
         """End the run: what the filter held back comes out."""

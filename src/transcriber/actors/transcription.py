@@ -80,10 +80,21 @@ class Transcription:
 
     async def _read_back(self, until: Position) -> None:
         while self._heard < until:
-            end = Position(min(until, self._heard + READ_BACK))
-            await self.durable.reach(end)
-            for piece in await self.recording.read(self._heard, end):
+            for piece in await self._read(until):
                 await self._hear(piece)
+
+    async def _read(self, until: Position) -> Sequence[Block | Gap]:
+        """Return what comes next in the recording; a gap is not cut, however long, so that it is told once."""
+        pieces: list[Block | Gap] = []
+        begin = end = self._heard
+        while True:
+            end = Position(min(until, end + READ_BACK))
+            await self.durable.reach(end)
+            pieces += await self.recording.read(begin, end)
+            if end == until or not isinstance(last := pieces[-1], Gap):
+                return pieces
+            begin = last.start
+            pieces.pop()
 
     async def _hear(self, piece: Block | Gap) -> None:
         if isinstance(piece, Gap):
@@ -117,9 +128,9 @@ class Transcription:
     async def _compose(self) -> None:
         composition = self._composition
         while True:
-            await self._publish(composition.settle())
-            task = composition.next_pass(self._stretch)
-            if task is not None:
+            if entries := composition.settle():
+                await self._publish(entries)
+            elif task := composition.next_pass(self._stretch):
                 await self._publish(await self._decode(task))
             elif self._ended:
                 break

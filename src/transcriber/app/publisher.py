@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Self
+from weakref import WeakSet
 
 import anyio
 
@@ -34,7 +35,7 @@ class Publisher:
         self._origins: dict[TrackName, float] = {}
         self._numbers = iter(range(0))
         self._writing = anyio.Lock()
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
         self._closed = False
 
     def begin(self, track: TrackName, at: float) -> None:
@@ -46,22 +47,29 @@ class Publisher:
     ) -> None:
         """Store an event and the coverage that it brings in one transaction, then tell the subscribers.
 
+        A cancellation that comes in the middle waits for both, as long as the disk's deadline at most.
+
         Raises:
             StorageError: it could not be stored, and was told to nobody.
 
         """
         async with self._writing:
-            if event is None:
-                await self._advance(track, coverage)
-                return
-            envelope = Envelope(await self._number(), self._emitted(event), event)
-            if not isinstance(event, Partial) and not await self._store(envelope, coverage, track):
-                return
-            if coverage is not None and track is not None:
-                self._tally.cover(track, coverage)
-            self._tally.take(envelope)
-            for subscription in self._subscriptions:
-                subscription.give(envelope)
+            with anyio.CancelScope(shield=True):
+                await self._publish(event, coverage, track)
+
+    async def _publish(self, event: Event | None, coverage: Coverage | None, track: TrackName | None) -> None:
+        if event is None:
+            await self._advance(track, coverage)
+            return
+        envelope = Envelope(await self._number(), self._emitted(event), event)
+        news = isinstance(event, Partial) or await self._store(envelope, coverage, track)
+        if coverage is not None and track is not None:
+            self._tally.cover(track, coverage)
+        if not news:
+            return
+        self._tally.take(envelope)
+        for subscription in self._subscriptions:
+            subscription.give(envelope)
 
     def subscribe(self, after: int | None = None) -> "Subscription":
         """Return the events from now on, or all after the number `after`: first those stored, then the live ones."""
@@ -124,9 +132,10 @@ class Subscription:
     ) -> None:
         self._stored = stored
         self._leave = leave
-        self._last = after or 0
+        self._last = after  # no event up to this number is to come (again); None while nothing has come
         self._behind = after is not None  # events that are not in `_waiting` are in the database
         self._waiting = deque[Envelope]()
+        self._dropped = 0
         self._replay = deque[Envelope]()
         self._ended = ended
         self._news = anyio.Event()
@@ -144,12 +153,13 @@ class Subscription:
     async def __anext__(self) -> Envelope:
         while True:
             if self._behind and not self._replay:
-                self._replay.extend(await self._stored(self._last))
-                self._behind = bool(self._replay)
+                dropped = self._dropped
+                self._replay.extend(await self._stored(self._last or 0))
+                self._behind = bool(self._replay) or self._dropped > dropped
             queue = self._replay or self._waiting
             if queue:
                 envelope = queue.popleft()
-                if envelope.seq > self._last:
+                if envelope.seq > (self._last or 0):
                     self._last = envelope.seq
                     return envelope
             elif self._ended:
@@ -160,7 +170,10 @@ class Subscription:
 
     def give(self, envelope: Envelope) -> None:
         """Take an event that was published. Never waits: what finds no room is read from the database later."""
+        if self._last is None:
+            self._last = envelope.seq - 1
         if len(self._waiting) >= UNREAD:
+            self._dropped += len(self._waiting)
             self._waiting.clear()
             self._behind = True
         self._waiting.append(envelope)

@@ -41,7 +41,7 @@ class Assembly:
         self.pour()
 
     def pour(self) -> bool:
-        """Fill one chunk from the block in hand; return whether some of the block is left for the next."""
+        """Fill one chunk from the block in hand, and send it on if it is full; return False if nothing was in hand."""
         block = self._rest
         if block is None:
             return False
@@ -52,7 +52,7 @@ class Assembly:
         self._rest = block.after(self._end) if taken < len(block.pcm) else None
         if self._chunk.full:
             self.cut()
-        return self._rest is not None
+        return True
 
     def cut(self) -> None:
         """Let the chunk that has been begun go as it is."""

@@ -22,9 +22,11 @@ class CatchUp:
 
     def estimate(self) -> float | None:
         """Return the seconds until the lag is gone: None without a trend yet, infinite if it grows."""
-        if len(self._readings) < 2:  # noqa: PLR2004 - a trend needs two readings
+        if not self._readings:
             return None
         (begin, first), (end, last) = self._readings[0], self._readings[-1]
+        if begin == end:
+            return None
         if last <= 0:
             return 0.0
         speed = (first - last) / (end - begin)

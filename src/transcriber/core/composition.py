@@ -88,7 +88,6 @@ class Composition:
     _waiting: deque[Utterance | Gap] = field(default_factory=deque["Utterance | Gap"])
     _policy: LocalAgreement = field(init=False)
     _open: list[Word] = field(init=False)  # committed words that are in no segment yet
-    _cut: Position | None = None  # where the open utterance goes on, if its beginning is in a segment already
     _context: deque[Position] = field(default_factory=deque[Position])  # where a pass may begin, in order
     _passed: Position = Position(0)  # end of the last pass
     _passed_voice: Position = Position(0)  # end of the speech that it contained
@@ -153,13 +152,17 @@ class Composition:
             self._waiting.popleft()
             self._context.clear()
             entries.append(Entry(GapFound(self.track, gap), self._cover(gap.start, gap.end, missing=True)))
-        if not self._waiting and self._cut is None:
+        if not self._waiting:
             self._cover(self.endpointing.settled, self.endpointing.settled)
         return entries
 
     def decoded(self, task: Pass, hypothesis: Hypothesis) -> list[Entry]:
         """Take the answer to a pass; return what it adds to the record."""
         if task.final:
+            if repetitive(hypothesis) and task.start < (alone := self._waiting[0].start):
+                # What loops in context rarely does alone: the next pass is over the utterance and nothing else.
+                self._context = deque([alone])
+                return []
             words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task.start))
             if words:
                 self.language.heard(hypothesis.language)
@@ -171,7 +174,7 @@ class Composition:
 
     def failed(self) -> list[Entry]:
         """Take the news that no engine can decode the final pass: its audio is a gap in the transcript, by name."""
-        begun, end = self._begun(self._waiting[0].start), self._waiting[0].end
+        begun, end = self._waiting[0].start, self._waiting[0].end
         *entries, last = self._finish((), "", missing=True)
         closed = [*entries, Entry(last.event)] if last.event else entries
         return [*closed, Entry(GapFound(self.track, Gap(begun, end, GapReason.ENGINE)), last.coverage)]
@@ -182,10 +185,6 @@ class Composition:
         entries = self.settle() + self._close(self.coverage.position, self._open, "")
         return _with_coverage(entries, self._cover(end, end))
 
-    def _begun(self, start: Position) -> Position:
-        """Where the part of an utterance begins that is in no segment yet."""
-        return start if self._cut is None else self._cut
-
     def _finish(self, words: Sequence[Word], language: str, *, missing: bool = False) -> list[Entry]:
         """Commit the last words of the oldest utterance, close its segment and go on after it."""
         utterance = self._waiting.popleft()
@@ -194,11 +193,9 @@ class Composition:
         if isinstance(utterance, Utterance) and utterance.continues:
             # Passes over the open utterance may have committed words beyond the place where it was cut later.
             said, self._open = _split(said, utterance.end)
-        begun = self._begun(utterance.start)
-        entries += self._close(begun, said, language)
-        self._cut = None
+        entries += self._close(utterance.start, said, language)
         self._shown = ""
-        return _with_coverage(entries, self._cover(begun, utterance.end, missing=missing))
+        return _with_coverage(entries, self._cover(utterance.start, utterance.end, missing=missing))
 
     def _commit(self, words: Sequence[Word]) -> list[Entry]:
         self._open.extend(words)
@@ -207,16 +204,14 @@ class Composition:
     def _trim(self, task: Pass, language: str) -> list[Entry]:
         """Close what is committed up to a good place, so that passes need not begin before it for ever."""
         since = self.endpointing.speaking_since
-        if self._waiting or since is None or task.end - self._begun(since) < self.rules.trim_after:
+        if self._waiting or since is None or task.end - since < self.rules.trim_after:
             return []
-        begun = self._begun(since)
-        cut = _pause(self._open, self._policy.tail, anywhere=task.end - begun >= self.rules.trim_always)
-        if cut is None or cut <= begun:
+        cut = _pause(self._open, self._policy.tail, anywhere=task.end - since >= self.rules.trim_always)
+        if cut is None or not since < cut < self.endpointing.voiced_until:
             return []
         said, self._open = _split(self._open, cut)
-        self._cut = cut
-        self._context.append(cut)
-        return _with_coverage(self._close(begun, said, language), self._cover(begun, cut))
+        self.endpointing.trim(cut)
+        return _with_coverage(self._close(since, said, language), self._cover(since, cut))
 
     def _close(self, start: Position, words: Sequence[Word], language: str) -> list[Entry]:
         if not words:

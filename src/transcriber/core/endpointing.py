@@ -87,9 +87,17 @@ class Endpointing:
 
     def close(self, end: Position) -> list[Utterance]:
         """End the open utterance, as the samples do, at `end`; the last window may have been filled up beyond it."""
+        self.position = min(self.position, end)
         if self._start is None:
             return []
         return [self._end(Position(min(end, self._voiced + self.rules.tail)))]
+
+    def trim(self, position: Position) -> None:
+        """Let the open utterance begin at `position`, before which it is dealt with; speech goes on after that."""
+        passed = max(0, position - self._origin) // WINDOW
+        del self._probabilities[:passed]
+        self._origin = Position(self._origin + passed * WINDOW)
+        self._start = self._floor = position
 
     def _window(self, probability: float) -> list[Utterance]:
         begin, self.position = self.position, Position(self.position + WINDOW)
@@ -119,18 +127,23 @@ class Endpointing:
         return utterance
 
     def _split(self) -> Utterance:
-        """Cut the open utterance in its second half, in the middle of the window where speech was least likely."""
+        """Cut the open utterance in its second half, in the middle of the window where speech was least likely.
+
+        Where that is in a silence which goes on still, the utterance ends there: what follows may be no speech at all.
+        """
         assert self._start is not None  # noqa: S101 - the caller has looked
         windows = self._probabilities
         first = len(windows) // 2
         reach = SMOOTHING // 2
 
-        def likelihood(index: int) -> float:
+        def likelihood(index: int) -> tuple[float, float]:
             around = windows[max(0, index - reach) : index + reach + 1]
-            return sum(around) / len(around)
+            return sum(around) / len(around), windows[index]
 
         least = min(range(first, len(windows) - reach), key=likelihood)
         cut = Position(self._origin + least * WINDOW + WINDOW // 2)
+        if cut >= self._voiced:
+            return self._end(Position(min(cut, self._voiced + self.rules.tail)))
         utterance = Utterance(self._start, cut, continues=True)
         rest, origin = windows[least + 1 :], Position(self._origin + (least + 1) * WINDOW)
         self._open(cut, origin)

@@ -39,23 +39,24 @@ def without_loops(words: Sequence[Word]) -> tuple[Word, ...]:
     no" stays as it was said, and what a stuck decoder writes goes.
     """
     kept = list(words)
+    said = [spelling(word) for word in words]
     length = 1
     while length * LOOP_REPEATS <= len(kept):
         start = 0
         while start + length * LOOP_REPEATS <= len(kept):
-            rounds = _rounds(kept, start, length)
+            rounds = _rounds(said, start, length)
             if rounds >= LOOP_REPEATS and rounds * length >= LOOP_WORDS:
-                del kept[start + length : start + rounds * length]
+                surplus = slice(start + length, start + rounds * length)
+                del kept[surplus], said[surplus]
             start += 1
         length += 1
     return tuple(kept)
 
 
-def _rounds(words: Sequence[Word], start: int, length: int) -> int:
+def _rounds(said: Sequence[str], start: int, length: int) -> int:
     """Count how often the `length` words from `start` follow one another."""
-    said = [spelling(word) for word in words[start:]]
-    first = said[:length]
-    rounds = 1
-    while said[rounds * length : (rounds + 1) * length] == first:
-        rounds += 1
-    return rounds
+    first = said[start : start + length]
+    end = start + length
+    while said[end : end + length] == first:
+        end += length
+    return (end - start) // length
