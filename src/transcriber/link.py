@@ -4,13 +4,15 @@ A link belongs to whoever wires the actors. Each life of a reader gets its own c
 keeps one too, so that a reader's crash never breaks a producer: producers wait, and the next life goes on where the
 last one stopped. Delivery is at least once and in order: what was in hand at a crash is delivered again, first.
 
-What is not promised: a *native* asyncio cancel (`task.cancel()`, `asyncio.timeout`) that races a delivery takes the
-message with it. anyio's scopes lose nothing.
+anyio's stream hands a message to a task that waits for one, and takes one from a task that waits for room; a cancel in
+that tick loses the message (a native asyncio cancel of a receiver does, 200 times of 200), or leaves the sender
+believing that it still has it. So nobody waits inside the stream here: a task waits to be told, then gives or takes
+at once. No cancel, anyio's or native, can come between.
 """
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -66,15 +68,15 @@ class Link[T]:
     async def put(self, message: T) -> None:
         """Give a message to the reader; wait while the link is full, also while its reader is being restarted.
 
-        When it returns, the message will be delivered. When it is cancelled while it waits, the message may have been
-        taken all the same: a producer that is restarted gives it again, and that is at least once too.
+        The link has the message if and only if this returns.
 
         Raises:
-            anyio.ClosedResourceError: the link has ended, before or while waiting; the message was not taken.
+            anyio.ClosedResourceError: the link has ended, before or while waiting.
 
         """
-        await self._send.send(message)
-        self._measure()
+        await checkpoint()
+        while not self._give(message):
+            await self._desk.wait_for_room()
 
     def offer(self, message: T) -> bool:
         """Give a message to the reader if there is room now. False is counted as refused.
@@ -83,13 +85,9 @@ class Link[T]:
             anyio.ClosedResourceError: the link has ended.
 
         """
-        try:
-            self._send.send_nowait(message)
-        except anyio.WouldBlock:
-            self._refused += 1
-            return False
-        self._measure()
-        return True
+        given = self._give(message)
+        self._refused += not given
+        return given
 
     async def drain(self, outbox: deque[T]) -> None:
         """Give what waits in `outbox` to the reader, in order; a message leaves the outbox once the link has it.
@@ -109,8 +107,11 @@ class Link[T]:
         """Say that nothing more will come: readers get what is there, then their loop ends. Idempotent."""
         self._ended = True
         self._send.close()
+        self._desk.tell_of_news()
+        self._desk.tell_of_room(to_all=True)
 
-    def inbox(self) -> AbstractContextManager[AsyncIterator[T]]:
+    @contextmanager
+    def inbox(self) -> Generator[AsyncIterator[T]]:
         """Return the receiving end for one life of the reader, to be entered once.
 
         A message counts as handled when the next one is asked for, or when the context is left without an error. If
@@ -120,10 +121,6 @@ class Link[T]:
         A link has one reader: entering a new inbox retires one that is still open (a life that would not die), whose
         next request raises `anyio.ClosedResourceError` and whose message in hand goes to the new one.
         """
-        return self._life()
-
-    @contextmanager
-    def _life(self) -> Generator[AsyncIterator[T]]:
         desk = self._desk
         with self._receive.clone() as stream:
             inbox = _Inbox(stream, desk)
@@ -171,8 +168,14 @@ class Link[T]:
             ended=self._ended,
         )
 
-    def _measure(self) -> None:
+    def _give(self, message: T) -> bool:
+        try:
+            self._send.send_nowait(message)
+        except anyio.WouldBlock:
+            return False
+        self._desk.tell_of_news()
         self._peak = max(self._peak, self._depth())
+        return True
 
     def _depth(self) -> int:
         return self._receive.statistics().current_buffer_used + len(self._desk.unsettled)
@@ -184,15 +187,39 @@ class _Desk[T]:
 
     attempts: int
     on_poison: Callable[[T], None] | None
-    unsettled: deque[T] = field(default_factory=deque[T])
-    """The message in hand, or to be delivered again. (A retired inbox may add one that was on its way to it.)"""
+    unsettled: list[T] = field(default_factory=list[T])
+    """The one message in hand, or to be delivered again; or none."""
     in_hand: bool = False
-    """Whether the life that is seated has the first of them."""
+    """Whether the life that is seated has it."""
     crashes: int = 0
     handled: int = 0
     redelivered: int = 0
     set_aside: int = 0
     inbox: "_Inbox[T] | None" = None
+    producers: deque[anyio.Event] = field(default_factory=deque[anyio.Event])
+    """Those that wait for room, the first that came first."""
+
+    async def wait_for_room(self) -> None:
+        room = anyio.Event()
+        self.producers.append(room)
+        try:
+            await room.wait()
+        except BaseException:
+            if room.is_set():
+                self.tell_of_room()
+            else:
+                self.producers.remove(room)
+            raise
+
+    def tell_of_room(self, *, to_all: bool = False) -> None:
+        while self.producers:
+            self.producers.popleft().set()
+            if not to_all:
+                break
+
+    def tell_of_news(self) -> None:
+        if self.inbox is not None:
+            self.inbox.tell_of_news()
 
     def seat(self, inbox: "_Inbox[T]") -> None:
         if self.inbox is not None:
@@ -205,10 +232,20 @@ class _Desk[T]:
             self.inbox = None
             self.in_hand = False
 
+    def hand_over(self, message: T) -> T:
+        self.unsettled.append(message)
+        self.in_hand = True
+        return message
+
+    def hand_over_again(self) -> T:
+        self.redelivered += 1
+        self.in_hand = True
+        return self.unsettled[0]
+
     def settle(self) -> None:
         if self.in_hand:
             self.in_hand = False
-            self.unsettled.popleft()
+            self.unsettled.clear()
             self.crashes = 0
             self.handled += 1
 
@@ -220,7 +257,7 @@ class _Desk[T]:
         if self.crashes >= self.attempts:
             if self.on_poison is not None:
                 self.on_poison(self.unsettled[0])
-            self.unsettled.popleft()
+            self.unsettled.clear()
             self.crashes = 0
             self.set_aside += 1
 
@@ -231,6 +268,7 @@ class _Inbox[T]:
     def __init__(self, stream: MemoryObjectReceiveStream[T], desk: _Desk[T]) -> None:
         self._stream = stream
         self._desk = desk
+        self._news = anyio.Event()
         self.retired = False
 
     def __aiter__(self) -> Self:
@@ -240,20 +278,25 @@ class _Inbox[T]:
         desk = self._desk
         if not self.retired:
             desk.settle()
-        again = bool(desk.unsettled)
-        if again:
-            await checkpoint()
-        else:
+        await checkpoint()
+        while not self.retired and not desk.unsettled:
             try:
-                desk.unsettled.append(await self._stream.receive())
+                message = self._stream.receive_nowait()
             except anyio.EndOfStream:
                 raise StopAsyncIteration from None
+            except anyio.WouldBlock:
+                self._news = anyio.Event()
+                await self._news.wait()
+            else:
+                desk.tell_of_room()
+                return desk.hand_over(message)
         if self.retired:
             raise anyio.ClosedResourceError
-        desk.redelivered += again
-        desk.in_hand = True
-        return desk.unsettled[0]
+        return desk.hand_over_again()
+
+    def tell_of_news(self) -> None:
+        self._news.set()
 
     def retire(self) -> None:
         self.retired = True
-        self._stream.close()
+        self.tell_of_news()

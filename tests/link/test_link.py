@@ -1,5 +1,6 @@
 import gc
 import warnings
+from collections import deque
 
 import anyio
 import pytest
@@ -260,12 +261,52 @@ async def test_a_retired_inbox_that_waits_is_told_and_takes_no_message_with_it()
     async with anyio.create_task_group() as group:
         group.start_soon(zombie)
         await anyio.wait_all_tasks_blocked()
-        link.offer(1)  # is on its way to the zombie ...
-        with link.inbox() as inbox:  # ... which is retired before it can take it
-            await anyio.wait_all_tasks_blocked()
-            assert await anext(inbox) == 1
+        link.offer(1)  # it is woken for this one ...
+        with link.inbox() as inbox:  # ... and retired before it can take it
             link.offer(2)
-            assert await anext(inbox) == 2
+            assert [await anext(inbox), await anext(inbox)] == [1, 2]
+
+
+async def test_end_tells_producers_that_wait_that_their_message_was_not_taken():
+    link = await filled(1, capacity=1, ended=False)
+
+    async def produce():
+        with pytest.raises(anyio.ClosedResourceError):
+            await link.put(2)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(produce)
+        group.start_soon(produce)
+        await anyio.wait_all_tasks_blocked()
+        link.end()
+    assert await read(link) == [1]
+
+
+async def test_an_offer_may_take_the_room_that_a_producer_waits_for_and_the_producer_goes_on_waiting():
+    link = await filled(1, capacity=1, ended=False)
+    async with anyio.create_task_group() as group:
+        group.start_soon(link.put, 3)
+        await anyio.wait_all_tasks_blocked()
+        with link.inbox() as inbox:
+            assert await anext(inbox) == 1
+            assert link.offer(2)
+            assert [await anext(inbox), await anext(inbox)] == [2, 3]
+
+
+async def test_an_outbox_is_drained_in_order_and_keeps_what_the_link_does_not_have():
+    link = await filled(capacity=2, ended=False)
+    outbox = deque([1, 2, 3, 4])
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(link.drain, outbox)
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+    assert list(outbox) == [3, 4]
+    async with anyio.create_task_group() as group:
+        group.start_soon(link.drain, outbox)
+        with link.inbox() as inbox:
+            assert [await anext(inbox) for _ in range(4)] == [1, 2, 3, 4]
+    assert not outbox
 
 
 async def test_the_statistics_tell_everything():
