@@ -70,6 +70,13 @@ def pulse(request, _folder):
     return Case(PulseSource(SourceKind.LOOPBACK))
 
 
+def miniaudio(request, _folder):
+    request.getfixturevalue("rig")
+    from transcriber.adapters.miniaudio_microphone import MiniaudioMicrophone  # noqa: PLC0415 - not on Windows
+
+    return Case(MiniaudioMicrophone("Monitor of Test_Speakers", backend="PULSEAUDIO"))
+
+
 def real_portaudio(request, _folder):
     pyaudio = pytest.importorskip("pyaudio", reason="PyAudio is not installed: the extra `portaudio`")
     request.getfixturevalue("rig")
@@ -78,7 +85,7 @@ def real_portaudio(request, _folder):
 
 
 ENDING = [scripted, file, stdin]
-LIVE = [fake_portaudio, pytest.param(pulse, marks=pytest.mark.rig), pytest.param(real_portaudio, marks=pytest.mark.rig)]
+LIVE = [fake_portaudio, *(pytest.param(make, marks=pytest.mark.rig) for make in (pulse, miniaudio, real_portaudio))]
 
 
 @pytest.fixture
@@ -162,7 +169,9 @@ async def test_opening_again_without_closing_is_opening_anew(case):
 async def test_nothing_is_left_behind(case):
     def held():
         gc.collect()
-        return threading.active_count(), len(psutil.Process().children()), psutil.Process().num_fds()
+        process = psutil.Process()
+        handles = process.num_fds() if os.name == "posix" else process.num_handles()
+        return threading.active_count(), len(process.children()), handles
 
     await case.source.open()  # what a library keeps for good, it takes the first time
     await sound(case.source)

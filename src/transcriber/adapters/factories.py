@@ -1,15 +1,39 @@
 """The sources that Transcriber brings, as the entry points of `transcriber.sources` name them: one factory a scheme.
 
-Each imports what it needs when it is called, so that a session on a file loads no sound system.
+Each imports what it needs when it is called, so that a session on a file loads no sound system. `pace` matters to
+files alone: a device has its own, and a pipe that of its writer.
 """
 
 from pathlib import Path
+from typing import cast
 
 from transcriber.adapters.media.source import FileSource, Pace
-from transcriber.core.source_spec import SourceSpec
+from transcriber.core.source_spec import SourceSpec, pcm_format
 from transcriber.ports import Source
+from transcriber.types import SourceKind
 
 
-def file(spec: SourceSpec, pace: Pace) -> Source:
+def file(spec: SourceSpec, pace: str) -> Source:
     """Return the source of a media file."""
-    return FileSource(Path(spec.target).expanduser(), pace)
+    return FileSource(Path(spec.target).expanduser(), cast("Pace", pace))
+
+
+def pcm(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - what every factory takes
+    """Return the source of raw frames on the standard input."""
+    from transcriber.adapters.stdin_pcm import StdinSource  # noqa: PLC0415 - loaded when used
+
+    return StdinSource(pcm_format(spec))
+
+
+def loopback(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - as above
+    """Return the source of what the computer plays."""
+    from transcriber.adapters.devices import make_device  # noqa: PLC0415 - as above
+
+    return make_device(SourceKind.LOOPBACK, spec.target)
+
+
+def microphone(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - as above
+    """Return the source of what is said."""
+    from transcriber.adapters.devices import make_device  # noqa: PLC0415 - as above
+
+    return make_device(SourceKind.MICROPHONE, spec.target)
