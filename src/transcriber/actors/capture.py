@@ -1,7 +1,7 @@
 """Capture: take audio off a source and place it on the track's clock."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.abc import TaskStatus
@@ -23,7 +23,7 @@ class Holder:
     source: Source
     timeline: Timeline
     until: Position | None = None
-    """Where the capture ends by itself."""
+    """Where the capture ends by itself, to the frame."""
     outbox: deque[DeviceBlock | Gap] = field(default_factory=deque["DeviceBlock | Gap"])
     format: AudioFormat | None = None
     """What the source delivers; None while it is closed."""
@@ -33,12 +33,14 @@ class Holder:
     _reading: anyio.CancelScope | None = None
 
     async def open(self, source: Source | None = None) -> None:
-        """Open the source, or another in its place; nothing happens if it is open already.
+        """Open the source, or another in its place; nothing happens if it is open already, or `stop` was called.
 
         Raises:
             SourceError: it cannot be opened.
 
         """
+        if self._stopping:
+            return
         if source is not None and source is not self.source:
             await self.lose()
             self.source = source
@@ -53,7 +55,9 @@ class Holder:
             DeviceLost: the device is gone; the time until it is open again becomes a gap.
 
         """
-        if self._stopping or (self.until is not None and self.timeline.position >= self.until):
+        wanted = None if self.until is None else self.timeline.frames_before(self.until)
+        if self._stopping or self.format is None or wanted == 0:
+            self.outbox.extend(self.timeline.ended(anyio.current_time()))
             return False
         reading = None
         with anyio.CancelScope() as self._reading:
@@ -67,6 +71,8 @@ class Holder:
                 self.fault = error
         if reading is None:
             return False
+        if wanted is not None:
+            reading = replace(reading, pcm=reading.pcm[: wanted * self.format.frame_bytes])
         self.outbox.extend(self.timeline.feed(reading))
         return True
 

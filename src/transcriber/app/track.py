@@ -52,8 +52,6 @@ class Track:
     fallback: Source | None = None
     level: float = SILENT
     """Peak of the newest block in dBFS."""
-    fault: SourceError | None = None
-    """Why the track ended before its source did."""
     durable: Watermark = field(init=False)
     _blocks: Link[DeviceBlock | Gap] = field(init=False)
     _samples: Link[Block | Gap] = field(init=False)
@@ -61,6 +59,7 @@ class Track:
     _speech: Link[Block | Gap] = field(init=False)
     _conversion: Conversion = field(default_factory=lambda: Conversion(SoxrResampler))
     _assembly: Assembly = field(init=False)
+    _lost: SourceError | None = None
 
     def __post_init__(self) -> None:
         buffering = self.services.settings.buffering
@@ -99,13 +98,21 @@ class Track:
         cursor = self.services.tally.of(self.name).coverage.position
         return TrackReading(captured, cursor, self._assembly.pool.fill)
 
+    @property
+    def fault(self) -> SourceError | None:
+        """Why the track ended before its source did."""
+        return self._lost or self.holder.fault
+
     def stop(self) -> None:
         """End the capture in order."""
         self.holder.stop()
 
     def give_up(self, error: Exception) -> None:
         """End the track in order after its capture failed for good: what was captured is kept and transcribed."""
-        self.fault = NoDeviceError(f"track {self.name}: {brief(error)}; check the device, or name a --fallback")
+        self._lost = NoDeviceError(f"track {self.name}: {brief(error)}; check the device, or name a --fallback")
+        # There is room: nothing was captured for as long as the restarts took.
+        for piece in (*self.holder.outbox, *self.holder.timeline.ended(anyio.current_time())):
+            self._blocks.offer(piece)
         self._blocks.end()
 
     async def drain(self) -> None:

@@ -83,6 +83,14 @@ class Timeline:
         """Where the next piece will begin."""
         return self._position_after(0)
 
+    def frames_before(self, end: Position) -> int:
+        """Return how many more frames bring the track to `end`: the fewest after which `position` is not before it."""
+        frames, rate = self._frames, self._form.rate if self._form else RATE
+        total = max(frames, math.ceil(Fraction((end - self._run - 1) * rate, RATE)))
+        while samples_of(total, rate) < end - self._run:
+            total += 1
+        return total - frames
+
     def opened(self, form: AudioFormat, now: float) -> list[Gap]:
         """Take note that the source, or another in its place, delivers from now on; end what `interrupted` began."""
         if self._form is not None and self._outage is None:
