@@ -45,11 +45,12 @@ class Reporter:
         self._log = log
         self._transcript = transcript
         self._changes = Link[StateChanged]("reports", UNTOLD)
+        self._ended = False
 
     def changed(self, component: str, before: str, after: str, reason: str, *, track: TrackName | None = None) -> None:
         """Report that a component went from one state to another."""
         self._log.info("state_changed", component=component, track=track, before=before, after=after, reason=reason)
-        self._changes.offer(StateChanged(component, before, after, reason, track))
+        self._tell(StateChanged(component, before, after, reason, track))
 
     def supervised(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
         """Report what a supervisor did."""
@@ -57,14 +58,14 @@ class Reporter:
         match event:
             case supervised.ChildFailed(child=child, error=error):
                 log.warning("actor_failed", component=child, track=track, exc_info=error)
-                self._changes.offer(StateChanged(child, "running", "failed", brief(error), track))
+                self._tell(StateChanged(child, "running", "failed", brief(error), track))
             case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
                 self.changed(child, "failed", "restarting", f"restart {attempt} of {limit}", track=track)
             case supervised.ChildFellBack(child=child):
                 self.changed(child, "failed", "fallback", "the restarts are spent", track=track)
             case supervised.ChildGivenUp(child=child, error=error):
                 log.error("actor_given_up", component=child, track=track, exc_info=error)
-                self._changes.offer(StateChanged(child, "failed", "given up", brief(error), track))
+                self._tell(StateChanged(child, "failed", "given up", brief(error), track))
             case supervised.ChildReady(child=child):
                 log.info("actor_ready", component=child, track=track)
             case supervised.ChildBecameZombie(child=child):
@@ -84,8 +85,13 @@ class Reporter:
                     self._log.error("state_not_stored", component=change.component, exc_info=error)
 
     def end(self) -> None:
-        """Let `run` return once everything is told."""
+        """Let `run` return once everything is told. What is reported later is only logged."""
+        self._ended = True
         self._changes.end()
+
+    def _tell(self, change: StateChanged) -> None:
+        if not self._ended:
+            self._changes.offer(change)
 
 
 def brief(error: BaseException) -> str:

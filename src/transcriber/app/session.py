@@ -1,7 +1,9 @@
 """A session in progress: the tree that runs in it, how it ends, and what is said of it then."""
 
 import math
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, cast
@@ -16,7 +18,7 @@ from transcriber.app.services import Services
 from transcriber.errors import SourceError, TranscriberError
 from transcriber.events import SessionStarted, Summary
 from transcriber.settings import Settings
-from transcriber.supervision import ChildSpec, Restart, SupervisionFailed, Supervisor
+from transcriber.supervision import ChildSpec, Restart, Supervisor
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
 
@@ -29,7 +31,11 @@ class AnyTrack(Protocol):
 
     name: TrackName
     level: float
-    fault: SourceError | None
+
+    @property
+    def fault(self) -> SourceError | None:
+        """Why the track ended before its source did."""
+        ...
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors, sinks first."""
@@ -75,43 +81,61 @@ class Session:
     async def run(self) -> None:
         """Record and transcribe until all tracks have ended, or it is cancelled; then bring everything to disk.
 
-        Raises:
-            TranscriberError: a part failed for good; what was acknowledged is on disk.
-
+        It raises nothing but its cancellation: `fault` says what went wrong.
         """
         self._began = anyio.current_time()
         services = self.services
         async with anyio.create_task_group() as reports:
             reports.start_soon(services.reporter.run)
             try:
-                await services.publisher.publish(self.started)
-                await self._root.run()
-            except SupervisionFailed as failure:
-                self.failure = cause(failure)
+                with self._noting_failure():
+                    await services.publisher.publish(self.started)
+                    await self._root.run()
             finally:
                 services.reporter.end()
                 with anyio.move_on_after(CLOSING, shield=True):
                     for track in self.tracks:
-                        await track.drain()
+                        with self._noting_failure():
+                            await track.drain()
         self.summary = self._summary()
-        await services.publisher.publish(self.summary)
-        if self.summary.complete:
-            await services.disk.run(services.folder.mark_clean)
+        with self._noting_failure():
+            await services.publisher.publish(self.summary)
+            if self.summary.complete:
+                await services.disk.run(services.folder.mark_clean)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the session began to run."""
         return anyio.current_time() - self._began
 
-    def stop(self) -> None:
-        """End the captures in order; what was captured is still transcribed. Idempotent."""
-        for track in self.tracks:
-            track.stop()
+    def stop(self, reason: str) -> None:
+        """End the captures in order; what was captured is still transcribed. Nothing happens after the end."""
+        if self.summary is None:
+            self.services.reporter.changed("session", "recording", "finishing", reason)
+            for track in self.tracks:
+                track.stop()
 
     def fault(self) -> TranscriberError | None:
         """Return what went wrong for good, or None: a part failed, there is no engine, or a source broke off."""
         faults = (track.fault for track in self.tracks if track.fault is not None)
-        return self.failure or self.supply.error or next(faults, None)
+        fault = self.failure or self.supply.error or next(faults, None)
+        if fault is None or (self.summary is not None and self.summary.complete):
+            return fault
+        return type(fault)(f"{fault}; what was recorded is kept, finish it with: {self.remedy}")
+
+    @property
+    def remedy(self) -> str:
+        """The command that finishes the session, wherever it is given."""
+        return f"transcriber resume {shlex.quote(str(self.services.folder.path.absolute()))}"
+
+    @contextmanager
+    def _noting_failure(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            # `fault` tells it, once everything else has been brought to an end.
+            self.services.log.error("session_failed", exc_info=error)  # noqa: TRY400 - as all errors here: `Log` is no logging.Logger
+            self.failure = self.failure or cause(error)
 
     def _summary(self) -> Summary:
         services = self.services
@@ -183,8 +207,13 @@ class Session:
 
     def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
         self._report(event, track.name)
-        if isinstance(event, supervised.ChildGivenUp) and event.child == "capture":
-            track.give_up(event.error)
+        match event:
+            case supervised.ChildGivenUp(child="capture", error=error):
+                track.give_up(error)
+            case supervised.ChildGivenUp(error=error):
+                self.failure = self.failure or cause(error)
+            case _:
+                pass
 
     def _report(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
         self._restarts += isinstance(event, supervised.ChildRestarting | supervised.ChildFellBack)
@@ -199,4 +228,4 @@ def cause(error: Exception) -> TranscriberError:
             return leaf
         if isinstance(leaf, ExceptionGroup):
             leaves.extend(cast("ExceptionGroup[Exception]", leaf).exceptions)
-    return TranscriberError(f"{brief(error)}; the log has the whole story, `transcriber resume` finishes the session")
+    return TranscriberError(f"unexpected {type(leaves[-1]).__name__}: {brief(error)}; the log has the whole story")

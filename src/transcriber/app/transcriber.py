@@ -1,7 +1,7 @@
 """The public face: a session as an async context manager, for programs that embed it."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,6 @@ from transcriber.app import opening
 from transcriber.app.publisher import Subscription
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.app.session import Session
-from transcriber.errors import TranscriberError
 from transcriber.events import GapFound, SegmentClosed, Summary
 from transcriber.settings import Settings
 from transcriber.types import Gap, Segment
@@ -37,7 +36,8 @@ class Transcriber:
         ConfigError: a setting or a name is wrong.
         SourceError: a source cannot be opened (NoDeviceError if there is no such device).
         StorageError: the session cannot be written.
-        TranscriberError: a part failed for good while it ran; raised on leaving.
+        TranscriberError: a part failed for good while it ran, there was no model (NoModelError), or a source broke off
+            (SourceError). Raised on leaving, once all else is transcribed and closed; the session can be resumed.
 
     """
 
@@ -53,38 +53,47 @@ class Transcriber:
         self._resume = resume
         self._duration = duration
         self._log = log or SilentLog()
-        self._exits = AsyncExitStack()
         self._tasks: TaskGroup | None = None
         self._session: Session | None = None
+        self._failure: Exception | None = None
+        self._stopping: str | None = None
+        self._opened = anyio.Event()
         self._over = anyio.Event()
+        self._left = anyio.Event()
         self.repairs: tuple[str, ...] = ()
         """What recovery changed in a session that is resumed, one line each."""
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as exits:
-            if self._resume is None:
-                opened = opening.recording(self._settings, self._log, self._duration)
-                self._session = await exits.enter_async_context(opened)
-            else:
-                resumed = opening.resuming(self._resume, self._settings, self._log)
-                self._session, report = await exits.enter_async_context(resumed)
-                self.repairs = tuple(report.actions)
-            self._tasks = await exits.enter_async_context(anyio.create_task_group())
-            self._tasks.start_soon(self._run, self._session)
-            self._exits = exits.pop_all()
+        if self._tasks is not None:
+            raise RuntimeError("a transcriber runs once: make another")
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        try:
+            self._tasks.start_soon(self._live)
+            await self._opened.wait()
+        except BaseException:
+            await self._leave(self._tasks, at_once=True)
+            raise
+        if self._session is None:
+            await self._leave(self._tasks, at_once=True)
+            raise self._failure or RuntimeError("the session was not opened")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
+        if self._tasks is None:
+            return
         if error is None:
             self.stop()
-        elif self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-        handled = await self._exits.__aexit__(kind, error, where)
-        if error is None and self.session.failure is not None:
-            raise self.session.failure
-        return handled
+        await self._leave(self._tasks, at_once=error is not None)
+        if error is None and self._failure is not None:
+            raise self._failure
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is a session: its sources were open, and its folder is there."""
+        return self._session is not None
 
     @property
     def session(self) -> Session:
@@ -114,22 +123,61 @@ class Transcriber:
         """
         return Results(self.events(after=after))
 
-    def stop(self) -> None:
-        """End the captures in order; what was captured is still transcribed. Returns at once; idempotent."""
-        self.session.stop()
+    def stop(self, reason: str = "asked to stop") -> None:
+        """End the captures in order; what was captured is still transcribed. Returns at once; idempotent.
+
+        Before the session is open it means: as soon as it is. `reason` is told in a `state` event.
+        """
+        if self._stopping is None:
+            self._stopping = reason
+            if self._session is not None:
+                self._session.stop(reason)
 
     async def wait(self) -> None:
         """Wait until the session has ended: every file was read, or `stop` was called and the rest transcribed."""
         await self._over.wait()
 
-    async def _run(self, session: Session) -> None:
+    async def _live(self) -> None:
+        """Open the session, run it, and close it once the block was left.
+
+        All of it is in a task of its own: the host may be cancelled in ways (`task.cancel()`, twice) that no clean-up
+        in its own task would survive. Here only the scope of the group cancels.
+        """
         try:
-            await session.run()
-        except TranscriberError as error:
-            session.failure = error
+            async with self._open() as session:
+                self._session = session
+                self._opened.set()
+                try:
+                    if self._stopping is not None:
+                        session.stop(self._stopping)
+                    await session.run()
+                    self._failure = session.fault()
+                finally:
+                    session.services.publisher.close()
+                    self._over.set()
+                await self._left.wait()
+        except Exception as error:  # noqa: BLE001 - raised where the host enters, or leaves
+            self._failure = error
         finally:
-            session.services.publisher.close()
+            self._opened.set()
             self._over.set()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[Session]:
+        if self._resume is None:
+            async with opening.recording(self._settings, self._log, self._duration) as session:
+                yield session
+            return
+        async with opening.resuming(self._resume, self._settings, self._log) as (session, report):
+            self.repairs = tuple(report.actions)
+            yield session
+
+    async def _leave(self, tasks: TaskGroup, *, at_once: bool) -> None:
+        """Wait for the session to end. The group never sees the host's error, which it would wrap."""
+        self._left.set()
+        if at_once:
+            tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
 
 
 class Results:

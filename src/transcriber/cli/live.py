@@ -1,9 +1,10 @@
 """A session at the command line: shown while it runs, ended by Ctrl-C, its outcome an exit code."""
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from signal import Signals
 
 import anyio
 import click
@@ -17,7 +18,8 @@ from transcriber.cli.view import OutputClosed, TrackStatus, ViewStatus, open_vie
 from transcriber.errors import TranscriberError
 from transcriber.settings import Settings
 
-UNFINISHED = "the transcript is not complete; finish it with: transcriber resume {}"
+FINISHING = "{}; once more stops at once and leaves the rest to `transcriber resume`"
+UNFINISHED = "stopped before everything was transcribed; finish it with: {}"
 
 
 @dataclass(slots=True)
@@ -33,17 +35,19 @@ class LiveRun:
 
         Raises:
             TranscriberError: something failed, is missing, or was not reached; the exit code says which.
+            click.Abort: it was interrupted twice before there was a session.
 
         """
-        with self._log() as log:
+        with self._log() as log, interruptions() as signals:
             transcriber = self.make(log)
             with anyio.CancelScope() as everything:
-                async with transcriber, anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._obey, transcriber, everything)
-                    for repair in transcriber.repairs:
-                        click.echo(f"repaired: {repair}", err=True)
-                    await self._show(transcriber)
-                    await transcriber.wait()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._obey, signals, transcriber, everything)
+                    async with transcriber:
+                        for repair in transcriber.repairs:
+                            click.echo(f"repaired: {repair}", err=True)
+                        await self._show(transcriber)
+                        await transcriber.wait()
                     tasks.cancel_scope.cancel()
         self._judge(transcriber)
 
@@ -54,13 +58,12 @@ class LiveRun:
             return _silence()
         return open_logger(style=logs.format, level=logs.level, file=logs.file)
 
-    async def _obey(self, transcriber: Transcriber, everything: anyio.CancelScope) -> None:
-        with interruptions() as received:
-            await anext(received)
-            transcriber.stop()
-            click.echo("finishing; once more stops at once and leaves the rest to `transcriber resume`", err=True)
-            await anext(received)
-            everything.cancel()
+    async def _obey(
+        self, signals: AsyncIterator[Signals], transcriber: Transcriber, everything: anyio.CancelScope
+    ) -> None:
+        transcriber.stop(FINISHING.format((await anext(signals)).name))
+        await anext(signals)
+        everything.cancel()
 
     async def _show(self, transcriber: Transcriber) -> None:
         events = transcriber.events()
@@ -70,15 +73,14 @@ class LiveRun:
                     await view.show(envelope)
             except OutputClosed:
                 # Nobody reads any more: end as if asked to. What was captured is kept and transcribed.
-                transcriber.stop()
+                transcriber.stop("nobody reads the output any more")
 
     def _judge(self, transcriber: Transcriber) -> None:
-        session, summary = transcriber.session, transcriber.summary
-        if (fault := session.fault()) is not None:
-            raise fault
-        if summary is None or not summary.complete:
-            raise TranscriberError(UNFINISHED.format(transcriber.folder))
-        check_objectives(self.objectives, summary)
+        if not transcriber.opened:
+            raise click.Abort
+        if transcriber.summary is None:
+            raise TranscriberError(UNFINISHED.format(transcriber.session.remedy))
+        check_objectives(self.objectives, transcriber.summary)
 
 
 @contextmanager
