@@ -8,15 +8,27 @@ from pathlib import Path
 import anyio
 
 from transcriber.adapters.engine.client import EngineClient
+from transcriber.adapters.media.source import probe
 from transcriber.app.engine import EngineSupply, check_model, language_of, make_client
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.core.document import Document, DocumentTrack
 from transcriber.core.names import safe_name
-from transcriber.errors import ConfigError
+from transcriber.errors import SourceError
 from transcriber.events import Envelope, SegmentClosed
 from transcriber.settings import Settings
 from transcriber.supervision import ChildGivenUp, SupervisionEvent, Supervisor
 from transcriber.types import RATE, Coverage, Position, Segment, SegmentId, TrackName, Word
+
+SHORT = 0.1
+"""Seconds by which a file may end early: containers round, and encoders count their own padding (48 ms in AAC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The transcript of a file, as far as it could be read; `fault` says why that is not to its end."""
+
+    document: Document
+    fault: SourceError | None
 
 
 @dataclass(slots=True)
@@ -27,17 +39,16 @@ class Offline:
     client: EngineClient
     supply: EngineSupply
 
-    async def transcribe(self, path: Path, progress: Callable[[float], None]) -> Document:
+    async def transcribe(self, path: Path, progress: Callable[[float], None]) -> Transcribed:
         """Return the transcript of a media file; `progress` is told the share that is done, 0 to 1.
 
         Raises:
-            ConfigError: there is no such file.
+            ConfigError: there is no such file, or it may not be read.
             SourceError: it cannot be read as audio.
             EngineError: the engine failed on it, or there is none.
 
         """
-        if not await anyio.Path(path).is_file():
-            raise ConfigError(f"{path} is not a file; check the path")
+        declared = (await probe(path)).duration
         track = TrackName(safe_name(path.stem, default="file"))
         entries: list[Envelope] = []
         language = language_of(self.settings.engine)
@@ -59,7 +70,11 @@ class Offline:
                 progress(part.end / found.duration if found.duration else 1.0)
             end = Position(round(found.duration * RATE))
         covered = DocumentTrack(track, f"file:{path}", end, Coverage(end, end))
-        return Document.of(entries, title=path.name, tracks=[covered], model=self.supply.model)
+        document = Document.of(entries, title=path.name, tracks=[covered], model=self.supply.model)
+        if declared is None or found.duration >= declared - SHORT:
+            return Transcribed(document, None)
+        why = f"it ends at {found.duration:.2f} s, its header declares {declared:.2f} s"
+        return Transcribed(document, SourceError(f"file {path}: {why}"))
 
 
 @asynccontextmanager
@@ -84,9 +99,13 @@ async def offline(settings: Settings, log: Log | None = None) -> AsyncGenerator[
             supply.given_up(event.error)
 
     supervisor = Supervisor("offline", [supply.child()], on_event=supervised)
+    raised: Exception | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.run)
         try:
             yield Offline(settings, client, supply)
-        finally:
-            supervisor.stop()
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group, which would wrap it
+            raised = error
+        supervisor.stop()
+    if raised is not None:
+        raise raised

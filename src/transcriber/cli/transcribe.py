@@ -10,7 +10,7 @@ import click
 
 from transcriber.adapters import export
 from transcriber.adapters.logs import open_logger
-from transcriber.app.offline import Offline, offline
+from transcriber.app.offline import Offline, Transcribed, offline
 from transcriber.cli import options
 from transcriber.core.document import FORMATS, Document
 from transcriber.errors import ConfigError, NoModelError, TranscriberError
@@ -44,33 +44,36 @@ def command(files: Sequence[Path], style: str, output: Path | None, config: Path
     settings = options.load_settings(config)
     for path in files:
         if not path.is_file():
-            raise ConfigError(f"{path} is not a file; check the path")
+            what = "is a folder" if path.is_dir() else "is not there"
+            raise ConfigError(f"{path} {what}: name the files to transcribe")
     anyio.run(_transcribe, settings, files, style, output)
 
 
 async def _transcribe(settings: Settings, files: Sequence[Path], style: str, output: Path | None) -> None:
     names = output_names(files, style)
-    first: TranscriberError | None = None
+    failed: list[TranscriberError] = []
     # At the default level the log would repeat what the command shows anyway.
     level = "warning" if settings.logs.level == "info" else settings.logs.level
     with open_logger(style=settings.logs.format, level=level, file=settings.logs.file) as log:
         async with offline(settings, log) as engine:
             for path, name in zip(files, names, strict=True):
                 try:
-                    document = await _one(engine, path)
-                    await _write(document, style, output, name)
+                    transcribed = await _one(engine, path)
+                    await _write(transcribed.document, style, output, name)
+                    if transcribed.fault is not None:
+                        raise transcribed.fault
                 except NoModelError:
                     raise
                 except TranscriberError as error:
                     if len(files) == 1:
                         raise
-                    click.echo(f"error: {path}: {error}", err=True)
-                    first = first or error
-    if first is not None:
-        raise type(first)(f"not all files could be transcribed; the first that could not: {first}")
+                    click.echo(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", err=True)
+                    failed.append(error)
+    if failed:
+        raise type(failed[0])(f"{len(failed)} of {len(files)} files could not be transcribed to their end: see above")
 
 
-async def _one(engine: Offline, path: Path) -> Document:
+async def _one(engine: Offline, path: Path) -> Transcribed:
     with _progress(path.name) as progress:
         return await engine.transcribe(path, progress)
 
