@@ -74,6 +74,7 @@ class LocalAgreement:
 
     committed: list[Word] = field(default_factory=list[Word])
     tail: tuple[Word, ...] = ()
+    _until: Position = Position(0)  # no word begins before it
 
     def partial(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
         """Take a hypothesis for the utterance so far; return the words that are committed by it."""
@@ -89,13 +90,16 @@ class LocalAgreement:
         return self._commit(words, len(words))
 
     def forget(self, position: Position) -> None:
-        """Drop committed words that ended before `position`, where the next pass begins, but for the last few."""
-        old = sum(1 for word in self.committed[:-LONGEST_OVERLAP] if word.end <= position)
-        del self.committed[:old]
+        """Drop the committed words that ended before `position`: where a pass begins that will not hear them again.
+
+        Kept, they would be taken for the same words said once more right after it.
+        """
+        self.committed = [word for word in self.committed if word.end > position]
 
     def _commit(self, words: Sequence[Word], count: int) -> tuple[Word, ...]:
-        floor = self.committed[-1].end if self.committed else Position(0)
-        placed = not_before(words, floor)
-        self.committed.extend(placed[:count])
-        self.tail = placed[count:]
-        return placed[:count]
+        placed = not_before(words, max(self._until, self.committed[-1].end if self.committed else self._until))
+        fixed, self.tail = placed[:count], placed[count:]
+        self.committed.extend(fixed)
+        if fixed:
+            self._until = fixed[-1].end
+        return fixed

@@ -50,6 +50,8 @@ class CompositionRules:
     """Length from which an open utterance is closed up to the last committed end of a sentence."""
     trim_always: int = 22 * RATE
     """Length from which it is closed at the longest committed pause, sentence or not."""
+    quiet: int = 5 * RATE
+    """Silence after which the cursor moves without an event, so that it lags behind no silence."""
     partials: bool = True
 
 
@@ -92,10 +94,12 @@ class Composition:
     _passed: Position = Position(0)  # end of the last pass
     _passed_voice: Position = Position(0)  # end of the speech that it contained
     _shown: str = ""  # the last partial
+    _silence: int = field(init=False)  # silence of the coverage when it was last entered as such
 
     def __post_init__(self) -> None:
         self.endpointing = Endpointing(self.rules.endpointing)
         self.endpointing.skip(self.coverage.position, self.coverage.position)
+        self._silence = self.coverage.silence
         self._open = list(self.committed)
         self._policy = LocalAgreement(list(self.committed))
 
@@ -150,10 +154,15 @@ class Composition:
         entries: list[Entry] = []
         while self._waiting and isinstance(gap := self._waiting[0], Gap):
             self._waiting.popleft()
+            # No pass reaches over a gap, so nothing after it is a word that was heard before.
             self._context.clear()
+            self._policy.forget(gap.end)
             entries.append(Entry(GapFound(self.track, gap), self._cover(gap.start, gap.end, missing=True)))
         if not self._waiting:
             self._cover(self.endpointing.settled, self.endpointing.settled)
+            if self.coverage.silence - self._silence >= self.rules.quiet:
+                self._silence = self.coverage.silence
+                entries.append(Entry(None, self.coverage))
         return entries
 
     def decoded(self, task: Pass, hypothesis: Hypothesis) -> list[Entry]:
@@ -163,18 +172,19 @@ class Composition:
                 # What loops in context rarely does alone: the next pass is over the utterance and nothing else.
                 self._context = deque([alone])
                 return []
-            words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task.start))
+            words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task))
             if words:
                 self.language.heard(hypothesis.language)
             return self._finish(words, hypothesis.language)
         if repetitive(hypothesis) or invented(hypothesis):
             return []
-        entries = self._commit(self._policy.partial(_placed(hypothesis, task.start)))
+        entries = self._commit(self._policy.partial(_placed(hypothesis, task)))
         return entries + self._trim(task, hypothesis.language) + self._partial()
 
     def failed(self) -> list[Entry]:
         """Take the news that no engine can decode the final pass: its audio is a gap in the transcript, by name."""
         begun, end = self._waiting[0].start, self._waiting[0].end
+        self._context.clear()  # what no engine can decode is no context for what follows
         *entries, last = self._finish((), "", missing=True)
         closed = [*entries, Entry(last.event)] if last.event else entries
         return [*closed, Entry(GapFound(self.track, Gap(begun, end, GapReason.ENGINE)), last.coverage)]
@@ -194,8 +204,9 @@ class Composition:
             # Passes over the open utterance may have committed words beyond the place where it was cut later.
             said, self._open = _split(said, utterance.end)
         entries += self._close(utterance.start, said, language)
+        stale = [Entry(Partial(self.track, utterance.end, ""))] if self._shown and not entries else []
         self._shown = ""
-        return _with_coverage(entries, self._cover(utterance.start, utterance.end, missing=missing))
+        return stale + _with_coverage(entries, self._cover(utterance.start, utterance.end, missing=missing))
 
     def _commit(self, words: Sequence[Word]) -> list[Entry]:
         self._open.extend(words)
@@ -246,16 +257,14 @@ class Composition:
         return self.coverage
 
 
-def _placed(hypothesis: Hypothesis, start: Position) -> list[Word]:
-    """Put the words of a hypothesis on the track's clock."""
+def _placed(hypothesis: Hypothesis, task: Pass) -> list[Word]:
+    """Put the words of a hypothesis on the track's clock; none ends after the audio that it was heard in."""
+
+    def place(moment: float) -> Position:
+        return Position(min(task.start + round(moment * RATE), task.end))
+
     return [
-        Word(
-            word.text,
-            Position(start + round(word.start * RATE)),
-            Position(start + round(word.end * RATE)),
-            round(word.probability, 3),
-        )
-        for word in hypothesis.words
+        Word(word.text, place(word.start), place(word.end), round(word.probability, 3)) for word in hypothesis.words
     ]
 
 
