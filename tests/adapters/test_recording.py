@@ -280,7 +280,7 @@ async def test_what_a_failed_step_left_is_written_again_through_new_descriptors(
     await recording.append([block(0, durable)])
     calls.fail = fault
     with pytest.raises(StorageError) as failure:
-        await recording.append([block(durable, 500), block(500, 600)])
+        await recording.append([block(durable, 500), block(500, 550), gap(550, 600), block(600, 650)])
     assert "\n" not in str(failure.value)
     assert recording.durable == durable
     assert open_files() == before
@@ -288,11 +288,27 @@ async def test_what_a_failed_step_left_is_written_again_through_new_descriptors(
     calls.made.clear()
     assert await recording.append([block(durable, 300)]) == 300
     assert track.files() == {"000001.wav": 300}
+    assert (track.audio / "000001.wav").stat().st_size == 44 + 600
+    assert track.journal.stat().st_size == (2 if durable else 1) * 64
     assert calls.made[-2:] == ["fsync audio", "fsync journal"]
     await recording.append([gap(300, 400), block(400, 600)])
     await recording.close()
     reader = RecordingReader(track.audio, track.journal)
     assert reader.read(Position(0), reader.durable) == [block(0, 300), gap(300, 400), block(400, 600)]
+
+
+@pytest.mark.parametrize("fault", [("write 000001.wav", errno.ENOSPC), ("fdatasync them", errno.EIO)], ids=str)
+def test_a_failed_call_closes_its_descriptors_though_nobody_waits_for_it(track, calls, fault):
+    writer = track.writer()
+    before = open_files()
+    calls.fail = fault
+    with pytest.raises(StorageError):
+        writer.append([block(0, 10)])
+    assert open_files() == before
+    writer.append([block(0, 10)])
+    assert writer.acknowledged.durable == 10
+    writer.revoke()
+    assert open_files() == before
 
 
 async def test_a_short_write_is_continued(track, monkeypatch):

@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -340,3 +341,13 @@ def test_a_connection_given_up_is_replaced(database, publish):
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         stuck.execute("SELECT 1")
     assert publish(SegmentClosed(segment("c", 100)))
+
+
+def test_every_table_and_column_is_documented(database):
+    document = (Path(__file__).parents[2] / "docs" / "session-format.md").read_text("utf-8")
+    rows = {line.split("`")[1]: line for line in document.splitlines() if line.startswith("| `")}
+    query = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.sql LIKE 'CREATE TABLE %'"
+    columns = database._connection.execute(query).fetchall()
+    own = [(table, column) for table, column in columns if not table.startswith("segments_text_")]
+    assert len(own) > 25
+    assert [f"{table}.{column}" for table, column in own if f"`{column}`" not in rows[table]] == []

@@ -95,7 +95,7 @@ class TrackRecovery:
         known = set(found)
         kept = sum(record in known for record in records)
         disk_files.replace(self._journal_file, after)
-        self._actions.append(f"{self._journal_file}: {kept} records kept, {len(records) - kept} made from the audio")
+        self._actions.append(f"{self._journal_file}: {kept} records kept, {len(records) - kept} added")
 
     def _checksum(self, span: wav.FileSpan) -> int:
         crc = checksum(self._audio / wav.file_name(span.index), span)

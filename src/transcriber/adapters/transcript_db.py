@@ -1,7 +1,7 @@
 """The transcript of a session: SQLite, one durable transaction for each event. Blocking: called in the disk's thread.
 
 An event, what it changes and the cursor go in together or not at all, so that after a crash the three agree. Applying
-an event again changes nothing: it is known by its number, and a segment or a gap by its track and start as well.
+an event again changes nothing: it is known by its number, a segment by its id as well, a gap by its track and start.
 """
 
 import sqlite3
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from transcriber.adapters import transcript_db_changes as changes
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.errors import StorageError
-from transcriber.events import Committed, Envelope, Event, GapFound, Partial, SegmentClosed, StateChanged
+from transcriber.events import Envelope, Partial
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
 RESERVED = 1_000
@@ -92,18 +93,18 @@ class TranscriptDatabase:
         event = envelope.event
         with self._transaction() as connection:
             known = schema.number(connection, "SELECT count(*) FROM events WHERE seq = ?", envelope.seq)
-            fresh = not known and _store(connection, event)
+            fresh = not known and changes.store(connection, event)
             if fresh and not isinstance(event, Partial):
-                row = (envelope.seq, envelope.emitted, _track_of(event), json_line)
+                row = (envelope.seq, envelope.emitted, changes.track_of(event), json_line)
                 connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", row)
             if coverage is not None and track is not None:
-                _move_cursor(connection, track, coverage)
+                changes.move_cursor(connection, track, coverage)
         return fresh
 
     def advance(self, track: TrackName, coverage: Coverage) -> None:
         """Move the cursor of a track, and nothing else; it never goes back."""
         with self._transaction() as connection:
-            _move_cursor(connection, track, coverage)
+            changes.move_cursor(connection, track, coverage)
 
     def reserve(self, count: int = RESERVED) -> range:
         """Return event numbers that were never given before and never will be again, whatever crashes."""
@@ -237,66 +238,3 @@ class TranscriptDatabase:
 
     def _explain(self, error: sqlite3.Error) -> StorageError:
         return StorageError(f"{self._path}: {error}; check the disk, or resume the session to repair it")
-
-
-def _store(connection: sqlite3.Connection, event: Event) -> bool:
-    """Store what an event changes, and tell whether it was news."""
-    match event:
-        case Committed(track, words):
-            _add_words(connection, track, words, None)
-            return True
-        case SegmentClosed(segment):
-            return _close_segment(connection, segment)
-        case GapFound(track, gap):
-            row = (track, gap.start, gap.end, gap.reason.value)
-            return connection.execute("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?, ?)", row).rowcount == 1
-        case _:
-            return True
-
-
-def _close_segment(connection: sqlite3.Connection, segment: Segment) -> bool:
-    """Store a segment, and put the open words of its track in it: they are its first words, if not all of them."""
-    row = (segment.id, segment.track, segment.start, segment.end, segment.text, segment.language)
-    insert = (
-        'INSERT INTO segments (id, track, start, "end", text, language) VALUES (?, ?, ?, ?, ?, ?)'
-        "ON CONFLICT (id) DO NOTHING"
-    )
-    if connection.execute(insert, row).rowcount == 0:
-        return False
-    query = 'SELECT seq, text, start, "end" FROM words WHERE track = ? AND segment IS NULL ORDER BY seq LIMIT ?'
-    committed = connection.execute(query, (segment.track, len(segment.words))).fetchall()
-    for (_, *stored), word in zip(committed, segment.words, strict=False):
-        if stored != [word.text, word.start, word.end]:
-            raise ValueError(f"segment {segment.id} is not exactly its commits at {word.start}")
-    connection.executemany("UPDATE words SET segment = ? WHERE seq = ?", [(segment.id, row[0]) for row in committed])
-    _add_words(connection, segment.track, segment.words[len(committed) :], segment.id)
-    return True
-
-
-def _add_words(
-    connection: sqlite3.Connection, track: TrackName, words: Sequence[Word], segment: SegmentId | None
-) -> None:
-    rows = [(track, word.start, word.end, word.text, word.probability, segment) for word in words]
-    insert = 'INSERT INTO words (track, start, "end", text, probability, segment) VALUES (?, ?, ?, ?, ?, ?)'
-    connection.executemany(insert, rows)
-
-
-def _move_cursor(connection: sqlite3.Connection, track: TrackName, coverage: Coverage) -> None:
-    row = (track, coverage.position, coverage.transcribed, coverage.silence, coverage.missing)
-    connection.execute(
-        "INSERT INTO cursor VALUES (?, ?, ?, ?, ?) ON CONFLICT (track) DO UPDATE SET "
-        "(position, transcribed, silence, missing) = "
-        "(excluded.position, excluded.transcribed, excluded.silence, excluded.missing) "
-        "WHERE excluded.position >= position",
-        row,
-    )
-
-
-def _track_of(event: Event) -> TrackName | None:
-    match event:
-        case SegmentClosed(segment):
-            return segment.track
-        case Committed() | GapFound() | StateChanged() | Partial():
-            return event.track
-        case _:
-            return None

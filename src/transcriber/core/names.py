@@ -55,8 +55,8 @@ def track_name(name: str) -> TrackName:
 def safe_name(text: str, default: str = "session") -> str:
     """Make a safe name from free text.
 
-    >>> safe_name("Jour fixe: Zürich / Genève")
-    'Jour-fixe-Zurich-Geneve'
+    >>> safe_name("Réunion: Zürich / Genève")
+    'Reunion-Zurich-Geneve'
     >>> safe_name("con")
     'session-con'
     """
