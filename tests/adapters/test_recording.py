@@ -184,6 +184,27 @@ async def test_acknowledged_samples_that_are_gone_come_back_as_a_gap(track):
     ]
 
 
+async def test_samples_that_the_disk_cannot_read_are_a_gap_and_other_trouble_is_an_error(track, monkeypatch):
+    recording = await track.open()
+    await recording.append([block(0, 10)])
+    number = errno.EIO
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", fail)
+    assert await recording.read(Position(2), Position(10)) == [gap(2, 10, GapReason.DAMAGE)]
+    number = errno.EMFILE
+    with pytest.raises(StorageError, match="ulimit -n"):
+        await recording.read(Position(2), Position(10))
+
+
+async def test_a_journal_that_does_not_add_up_is_not_appended_to(track):
+    track.journal.write_bytes(journal.encode_all([gap(5, 9)]))
+    with pytest.raises(StorageError, match="does not follow 0; resume"):
+        await track.open()
+
+
 @pytest.mark.parametrize("place", [0, 64, 100])
 async def test_a_damaged_journal_is_not_appended_to(track, place):
     recording = await track.open()

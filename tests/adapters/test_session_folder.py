@@ -166,6 +166,17 @@ def test_a_folder_that_cannot_be_made_is_refused_with_the_way_out(tmp_path):
         create(tmp_path / "file" / "deeper")
 
 
+@pytest.mark.parametrize("action", [SessionFolder.mark_clean, lambda session: SessionFolder.open(session.path)])
+def test_a_marker_that_cannot_be_written_is_a_storage_error_and_frees_the_lock(session, monkeypatch, action):
+    session.mark_clean()
+    session.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(StorageError, match="Input/output error"):
+            action(session)
+    SessionFolder.open(session.path).close()
+
+
 def test_list_tells_how_each_session_was_left(session):
     parent = session.path.parent
     for name, minutes in (("clean", 1), ("killed", 2)):

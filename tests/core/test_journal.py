@@ -1,3 +1,5 @@
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,17 @@ def test_a_record_in_the_place_of_another_is_damage():
     assert list(journal.scan(content)) == [Damage(0, "record 1 in the place of 0")]
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [(4, 2, "version 2"), (5, 9, "type 9, reason 4"), (6, 200, "type 2, reason 200")],
+)
+def test_what_a_later_version_may_write_is_no_record_of_this_one(place, value, why):
+    slot = bytearray(journal.encode(Gap(Position(0), Position(9), GapReason.ENGINE), 0))
+    slot[place] = value
+    slot[60:] = zlib.crc32(slot[:60]).to_bytes(4, "little")
+    assert journal.decode(bytes(slot), 0) == Damage(0, why)
+
+
 def test_the_format_is_settled():
     gap = Gap(Position(16_000), Position(32_000), GapReason.DEVICE)
     assert journal.encode(gap, 3).hex() == (
@@ -109,6 +122,7 @@ def damage(start: int, end: int) -> Gap:
 
 
 ORIGIN = Position(0)
+CLOCK = Clock(Position(9), 1, 2)
 F = wav.FILE_SAMPLES
 
 
@@ -133,6 +147,11 @@ REPAIRS = {
     ),
     "a file is lost": ([audio(0, F), audio(F, F + 5)], {1: 5}, [damage(0, F), audio(F, F + 5)]),
     "a gap over files": ([audio(0, 5), overload(5, 3 * F)], {0: 5}, [audio(0, 5), overload(5, 3 * F)]),
+    "clocks and an early end": (
+        [audio(0, 10), CLOCK, End(Position(10)), End(Position(7)), audio(10, 20)],
+        {0: 20},
+        [audio(0, 10), CLOCK, End(Position(10)), audio(10, 20)],
+    ),
     "a record twice": ([audio(0, 10), audio(0, 10)], {0: 10}, [audio(0, 10)]),
 }
 
