@@ -1,6 +1,6 @@
 """Opening a session: a new one that records, or one on disk that is to be finished."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,7 +70,7 @@ async def recording(settings: Settings, log: Log, duration: float | None = None)
         tracks: list[AnyTrack] = []
         for source in opened:
             track = await _open_track(source, services)
-            resources.push_async_callback(track.close)
+            resources.push_async_callback(_to_the_end, track.close)
             services.publisher.begin(source.name, source.at)
             tracks.append(track)
         yield _session(services, tracks, resumed=False)
@@ -95,7 +95,7 @@ async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[t
         for entry in folder.manifest.tracks:
             recording = await _open_recording(entry.name, services)
             tracks.append(RecordedTrack(entry.name, services, recording))
-            resources.push_async_callback(recording.close)
+            resources.push_async_callback(_to_the_end, recording.close)
             began = entry.started or folder.manifest.created
             services.publisher.begin(entry.name, now - (wall - began).total_seconds())
         yield _session(services, tracks, resumed=True), report
@@ -108,7 +108,7 @@ async def _open_source(
     fallback = _make_source(track.fallback, settings) if track.fallback else None
     until = None if duration is None else Position(round(duration * RATE))
     holder = Holder(source, Timeline(live=source.live), until)
-    resources.push_async_callback(holder.close)
+    resources.push_async_callback(_to_the_end, holder.close)
     at, wall = anyio.current_time(), datetime.now(UTC)
     try:
         await holder.open()
@@ -119,6 +119,12 @@ async def _open_source(
     if not source.live:
         at, wall = anyio.current_time(), datetime.now(UTC)
     return _Opened(TrackName(track.name), track.source, holder, fallback, at, wall)
+
+
+async def _to_the_end(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something, also while cancelled; each takes no longer than the deadline of the disk."""
+    with anyio.CancelScope(shield=True):
+        await close()
 
 
 def _make_source(text: str, settings: Settings) -> Source:
@@ -155,7 +161,7 @@ async def _services(settings: Settings, log: Log, folder: SessionFolder, resourc
     disk = Disk()
     resources.push_async_callback(disk.close)
     database = await disk.run(partial(TranscriptDatabase.open, folder.database))
-    resources.push_async_callback(disk.run, database.close)
+    resources.push_async_callback(_to_the_end, partial(disk.run, database.close))
     tally = Tally()
     publisher = Publisher(disk, database, tally, anyio.current_time)
     resources.callback(publisher.close)
