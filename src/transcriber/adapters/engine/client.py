@@ -62,7 +62,8 @@ class EngineClient:
         """Return the words of at most 30 s of audio; wait while there is no child or no model yet.
 
         Raises:
-            EngineError: three children failed on this request, or `fail` was called.
+            RequestFailed: three children failed on this request.
+            EngineError: `fail` was called: there is no engine, and there will be none.
 
         """
         call = Call(messages.Decode(next(self._ids), request), self._patience.of(request.pcm), urgency)

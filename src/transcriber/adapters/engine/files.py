@@ -19,7 +19,7 @@ class FileTranscription:
 
     Raises:
         SourceError: the file cannot be read as audio.
-        EngineError: three children failed at the same place of it.
+        RequestFailed: three children failed at the same place of it.
 
     """
 
@@ -53,7 +53,7 @@ class FileTranscription:
         except BaseException:
             self._forget(self._call)
             raise
-        if self._call.error is not None:
+        if self._call.started is None and self._call.error is not None:
             raise self._call.error
         return self
 

@@ -21,8 +21,8 @@ FRAMES_A_SECOND = 100
 """Mel frames that Whisper's encoder takes for a second of audio."""
 
 CONTEXT_FACTOR = 1.5
-CONTEXT_EXTRA = 3.0
-"""The encoder sees 1.5 * speech + 3 s instead of 30 s (docs/models.md has the measurement)."""
+CONTEXT_EXTRA = 6.0
+"""The encoder sees 1.5 * speech + 6 s instead of 30 s (docs/models.md has the measurement)."""
 
 TOKENS_A_SECOND = 12
 TOKENS_EXTRA = 24
@@ -46,6 +46,9 @@ IMPROBABLE = -1.0
 
 SLACK = 0.1
 """Seconds that a word may begin past the end of the audio and still be one; the alignment is good to 0.02 s."""
+
+TIMELESS = 3
+"""Words in a row that take no time: the decoder went on after the speech had ended."""
 
 type Audio = NDArray[np.float32]
 
@@ -173,9 +176,14 @@ def spoken(words: Iterable[FoundWord]) -> tuple[SpokenWord, ...]:
 
 
 def _within(words: Iterable[FoundWord], length: float) -> tuple[SpokenWord, ...]:
-    """Return the words that begin inside the audio, none of them ending outside it."""
-    return tuple(
-        SpokenWord(word.text, min(word.start, length), min(word.end, length), word.probability)
-        for word in spoken(words)
-        if word.start < length + SLACK
-    )
+    """Return the words that begin inside the audio, none of them ending outside it, up to where they take no time."""
+    kept: list[SpokenWord] = []
+    timeless = 0
+    for word in spoken(words):
+        timeless = timeless + 1 if word.end <= word.start else 0
+        if timeless == TIMELESS:
+            del kept[len(kept) - TIMELESS + 1 :]
+            break
+        if word.start < length + SLACK:
+            kept.append(SpokenWord(word.text, min(word.start, length), min(word.end, length), word.probability))
+    return tuple(kept)
