@@ -39,6 +39,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
 
+@pytest.fixture
+def virtual_time_loop():
+    return VirtualTimeLoop
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request):
     if request.param == "asyncio":

@@ -7,6 +7,7 @@ from transcriber.supervision import (
     ChildFailed,
     ChildInterrupted,
     ChildSpec,
+    ChildStopped,
     State,
     SupervisionFailed,
     Supervisor,
@@ -118,7 +119,7 @@ async def test_errors_that_come_along_with_the_cancellation_are_the_clean_up_err
         await host.start(supervisor.run)
         await anyio.wait_all_tasks_blocked()
         supervisor.stop()
-    (stopped,) = [event for event in stage.events if type(event).__name__ == "ChildStopped"]
+    (stopped,) = stage.told(ChildStopped)
     assert isinstance(stopped.error, ExceptionGroup)
     assert [str(error) for error in stopped.error.exceptions] == ["half-written"]
 
@@ -148,3 +149,18 @@ async def test_a_native_cancel_of_the_host_stops_every_child(stage, times):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert stage.log == ["+a", "+b", "-b", "-a"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_native_cancel_of_a_child_that_is_being_stopped_is_no_failure(stage):
+    async def act(_):
+        try:
+            await anyio.sleep_forever()
+        finally:
+            asyncio.current_task().cancel()
+
+    supervisor = stage.supervisor(stage.child("a", act))
+    async with anyio.create_task_group() as host:
+        await host.start(supervisor.run)
+        supervisor.stop()
+    assert stage.told(ChildStopped) == [ChildStopped("root", "a", None)]

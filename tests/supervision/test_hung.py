@@ -248,3 +248,17 @@ async def test_a_watch_that_fails_replaces_the_child(stage):
     with pytest.raises(SupervisionFailed) as failure:
         await supervisor.run()
     assert [type(error) for error in failure.value.exceptions] == [ZeroDivisionError] * 4
+
+
+async def test_a_zombie_is_reported_once_however_often_it_is_told_to_end(stage):
+    over = anyio.Event()
+    supervisor = stage.supervisor(
+        stage.child("a", stage.ignores_cancellation(over), watch=Counting().watch(), stop_timeout=5.0)
+    )
+    async with anyio.create_task_group() as host:
+        host.start_soon(supervisor.run)
+        await anyio.sleep(12)
+        supervisor.stop()
+        await anyio.sleep(10)
+        over.set()
+    assert len(stage.told(ChildBecameZombie)) == len(stage.told(ZombieEnded)) == 1

@@ -324,3 +324,31 @@ async def test_a_bystander_that_fails_while_it_is_stopped_is_reported_and_restar
     await run_for(10, supervisor)
     assert stage.told(ChildStopped, "b")[0].error is error
     assert stage.lives == {"a": 2, "b": 2}
+
+
+async def test_a_bystander_that_finishes_as_the_group_is_replaced_stays_finished(stage):
+    supervisor = stage.supervisor(
+        stage.child("a", stage.fails(1), stage.returns),
+        stage.child("b", stage.returns_after(1)),
+        strategy=Strategy.ONE_FOR_ALL,
+    )
+    await supervisor.run()
+    assert stage.lives == {"a": 2, "b": 1}
+    assert states(supervisor) == {"a": State.FINISHED, "b": State.FINISHED}
+
+
+async def test_the_host_may_cancel_while_a_group_is_being_replaced(stage):
+    over = anyio.Event()
+    supervisor = stage.supervisor(
+        stage.child("a"),
+        stage.child("b", stage.ignores_cancellation(over)),
+        stage.child("c", stage.fails(1), stage.lasts),
+        strategy=Strategy.ONE_FOR_ALL,
+    )
+    async with anyio.create_task_group() as host:
+        host.start_soon(run_for, 2, supervisor)
+        await anyio.sleep(3)
+        assert stage.log == ["+a", "+b", "+c", "-c"]
+        over.set()
+    assert stage.log == ["+a", "+b", "+c", "-c", "-b", "-a"]
+    assert stage.lives == {"a": 1, "b": 1, "c": 1}
