@@ -175,19 +175,24 @@ class Composition:
             words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task))
             if words:
                 self.language.heard(hypothesis.language)
-            return self._finish(words, hypothesis.language)
+            return self._finish(words, hypothesis.language, self._waiting[0].end)
         if repetitive(hypothesis) or invented(hypothesis):
             return []
         entries = self._commit(self._policy.partial(_placed(hypothesis, task)))
         return entries + self._trim(task, hypothesis.language) + self._partial()
 
     def failed(self) -> list[Entry]:
-        """Take the news that no engine can decode the final pass: its audio is a gap in the transcript, by name."""
-        begun, end = self._waiting[0].start, self._waiting[0].end
+        """Take the news that no engine can decode the final pass: what of it was not committed is a gap, by name."""
+        utterance = self._waiting[0]
+        fixed = self._open[-1].end if self._open else utterance.start
+        begun = Position(min(max(utterance.start, fixed), utterance.end))
         self._context.clear()  # what no engine can decode is no context for what follows
-        *entries, last = self._finish((), "", missing=True)
-        closed = [*entries, Entry(last.event)] if last.event else entries
-        return [*closed, Entry(GapFound(self.track, Gap(begun, end, GapReason.ENGINE)), last.coverage)]
+        entries = self._finish((), "", begun)
+        if begun == utterance.end:
+            return entries
+        gap = GapFound(self.track, Gap(begun, utterance.end, GapReason.ENGINE))
+        told = [entry for entry in entries if entry.event]
+        return [*told, Entry(gap, self._cover(begun, utterance.end, missing=True))]
 
     def finish(self, end: Position) -> list[Entry]:
         """Enter the rest: everything is decoded, and the track ends at `end`."""
@@ -195,8 +200,8 @@ class Composition:
         entries = self.settle() + self._close(self.coverage.position, self._open, "")
         return _with_coverage(entries, self._cover(end, end))
 
-    def _finish(self, words: Sequence[Word], language: str, *, missing: bool = False) -> list[Entry]:
-        """Commit the last words of the oldest utterance, close its segment and go on after it."""
+    def _finish(self, words: Sequence[Word], language: str, end: Position) -> list[Entry]:
+        """Commit the last words of the oldest utterance, close its segment, and cover it up to `end`."""
         utterance = self._waiting.popleft()
         entries = self._commit(self._policy.final(words))
         said, self._open = self._open, list[Word]()
@@ -206,7 +211,7 @@ class Composition:
         entries += self._close(utterance.start, said, language)
         stale = [Entry(Partial(self.track, utterance.end, ""))] if self._shown and not entries else []
         self._shown = ""
-        return stale + _with_coverage(entries, self._cover(utterance.start, utterance.end, missing=missing))
+        return stale + _with_coverage(entries, self._cover(utterance.start, end))
 
     def _commit(self, words: Sequence[Word]) -> list[Entry]:
         self._open.extend(words)
