@@ -1,5 +1,6 @@
 """One track of a session: its links, what outlives its actors, and the specs of the actors themselves."""
 
+import sys
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -34,6 +35,10 @@ WAITING = 16
 SPARE = 3
 """Chunks beside those in the link to storage: one being filled, one being written, one between the two."""
 
+EVERY = sys.maxsize
+"""Lives that may crash on a message before it is set aside, on the way to the disk: it is the disk that fails there,
+and a piece left out would be a hole without a name. Transcription may leave out what it finds in the recording."""
+
 SILENT = -90.0
 """dBFS of a track that gives no sound."""
 
@@ -65,9 +70,9 @@ class Track:
         buffering = self.services.settings.buffering
         chunks = max(buffering.pool_size // buffering.chunk_size, SPARE + 1)
         self._assembly = Assembly(Pool(chunks, buffering.chunk_size))
-        self._blocks = Link(f"{self.name}.blocks", WAITING)
-        self._samples = Link(f"{self.name}.samples", WAITING)
-        self._chunks = Link(f"{self.name}.chunks", chunks - SPARE)
+        self._blocks = Link(f"{self.name}.blocks", WAITING, attempts=EVERY)
+        self._samples = Link(f"{self.name}.samples", WAITING, attempts=EVERY)
+        self._chunks = Link(f"{self.name}.chunks", chunks - SPARE, attempts=EVERY)
         self._speech = Link(f"{self.name}.speech", AHEAD)
         self.durable = Watermark(self.recording.durable)
 
