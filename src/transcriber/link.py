@@ -94,10 +94,6 @@ class Link[T]:
 
         An outbox that outlives its actor makes the sending side safe as well: a life that ends in the middle leaves
         the rest to the next.
-
-        Raises:
-            anyio.ClosedResourceError: the link has ended.
-
         """
         while outbox:
             await self.put(outbox[0])
@@ -108,7 +104,8 @@ class Link[T]:
         self._ended = True
         self._send.close()
         self._desk.tell_of_news()
-        self._desk.tell_of_room(to_all=True)
+        while self.congested():
+            self._desk.tell_of_room()
 
     @contextmanager
     def inbox(self) -> Generator[AsyncIterator[T]]:
@@ -119,7 +116,7 @@ class Link[T]:
         crash on that message; cancellation and its like do not (see `blame`).
 
         A link has one reader: entering a new inbox retires one that is still open (a life that would not die), whose
-        next request raises `anyio.ClosedResourceError` and whose message in hand goes to the new one.
+        next request raises `anyio.ClosedResourceError`, and whose message in hand goes to the new one.
         """
         desk = self._desk
         with self._receive.clone() as stream:
@@ -141,16 +138,16 @@ class Link[T]:
         """Whether there is a message to handle, or in hand."""
         return self._depth() > 0
 
+    def congested(self) -> bool:
+        """Whether a producer waits for room: it is not to blame for its own lack of progress."""
+        return bool(self._desk.producers)
+
     def progress(self) -> int:
         """Return a counter that moves when a message is handled or set aside."""
         return self._desk.handled + self._desk.set_aside
 
     def blame(self) -> None:
-        """Take back the message in hand as one that its reader crashed on.
-
-        For whoever is about to cancel a reader that hangs on a message (`Watch.on_hung`), since a cancelled reader
-        says nothing about its message.
-        """
+        """Take back the message in hand as crashed on, before its reader is cancelled for hanging (`Watch.on_hung`)."""
         self._desk.blame()
 
     def statistics(self) -> LinkStatistics:
@@ -211,11 +208,9 @@ class _Desk[T]:
                 self.producers.remove(room)
             raise
 
-    def tell_of_room(self, *, to_all: bool = False) -> None:
-        while self.producers:
+    def tell_of_room(self) -> None:
+        if self.producers:
             self.producers.popleft().set()
-            if not to_all:
-                break
 
     def tell_of_news(self) -> None:
         if self.inbox is not None:
@@ -231,6 +226,7 @@ class _Desk[T]:
         if self.inbox is inbox:
             self.inbox = None
             self.in_hand = False
+        inbox.retire()
 
     def hand_over(self, message: T) -> T:
         self.unsettled.append(message)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcriber.core.budget import RestartBudget
@@ -43,6 +43,7 @@ def test_limits_that_mean_nothing_are_refused(wrong):
         RestartBudget(**{"max_restarts": 3, "window": 60.0} | wrong)
 
 
+@settings(deadline=None)
 @given(TIMES, st.integers(0, 5), st.floats(0.1, 50.0))
 def test_it_equals_counting_the_granted_restarts_of_the_last_window(times, limit, window):
     budget = RestartBudget(max_restarts=limit, window=window)
@@ -54,6 +55,7 @@ def test_it_equals_counting_the_granted_restarts_of_the_last_window(times, limit
             granted.append(at)
 
 
+@settings(deadline=None)
 @given(TIMES, st.floats(-86_400.0, 86_400.0))
 def test_only_differences_of_time_matter(times, shift):
     # Whole and binary fractions, so that the shift itself does not round.

@@ -4,7 +4,7 @@ from collections import deque
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcriber.link import Link, LinkStatistics
@@ -309,6 +309,31 @@ async def test_an_outbox_is_drained_in_order_and_keeps_what_the_link_does_not_ha
     assert not outbox
 
 
+async def test_an_inbox_that_was_left_gives_and_handles_nothing_more():
+    link = await filled(1, 2)
+    left = link.inbox()
+    old = left.__enter__()
+    await anext(old)
+    left.__exit__(ValueError, ValueError("crash"), None)
+    with link.inbox() as inbox:
+        assert await anext(inbox) == 1
+        with pytest.raises(anyio.ClosedResourceError):
+            await anext(old)
+        assert link.statistics().handled == 0
+
+
+async def test_a_link_is_congested_while_a_producer_waits_for_room():
+    link = await filled(1, capacity=1, ended=False)
+    assert not link.congested()
+    async with anyio.create_task_group() as group:
+        group.start_soon(link.put, 2)
+        await anyio.wait_all_tasks_blocked()
+        assert link.congested()
+        with link.inbox() as inbox:
+            await anext(inbox)
+            assert not link.congested()
+
+
 async def test_the_statistics_tell_everything():
     link = await filled(1, 2, 3, capacity=3, ended=False)
     link.offer(4)
@@ -340,6 +365,7 @@ def test_a_link_is_dropped_without_a_warning():
         gc.collect()
 
 
+@settings(deadline=None)
 @given(
     capacity=st.integers(1, 4),
     attempts=st.integers(1, 3),

@@ -166,6 +166,45 @@ async def test_a_reader_that_waits_for_messages_is_not_hung_and_one_with_message
         supervisor.stop()
 
 
+async def test_a_child_that_waits_for_room_further_down_is_not_hung_and_the_one_that_it_waits_for_is(stage):
+    blocks, samples = Link("blocks", 4), Link("samples", 1)
+    read = []
+    for message in range(4):
+        await blocks.put(message)
+    blocks.end()
+
+    async def forwards(_):
+        with blocks.inbox() as inbox:
+            async for message in inbox:
+                await samples.put(message)
+        samples.end()
+
+    async def hangs(_):
+        with samples.inbox() as inbox:
+            async for _message in inbox:
+                await anyio.sleep_forever()
+
+    async def reads(_):
+        with samples.inbox() as inbox:
+            read.extend([message async for message in inbox])
+
+    supervisor = stage.supervisor(
+        stage.child(
+            "reads", hangs, reads, watch=Watch(pending=samples.pending, progress=samples.progress, timeout=5.0)
+        ),
+        stage.child(
+            "forwards",
+            forwards,
+            watch=Watch(
+                pending=lambda: blocks.pending() and not samples.congested(), progress=blocks.progress, timeout=5.0
+            ),
+        ),
+    )
+    await supervisor.run()
+    assert read == [0, 1, 2, 3]
+    assert stage.lives == {"reads": 2, "forwards": 1}
+
+
 async def test_a_hung_child_that_swallows_its_cancellation_is_replaced_and_loses_its_messages_to_the_new_life(stage):
     over = anyio.Event()
     link = Link("blocks", 8)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcriber.supervision import IllegalTransition, Lifecycle, State, Transition
@@ -28,6 +28,7 @@ def test_what_is_finished_or_failed_stays_so():
     assert [state for state, after in TRANSITIONS.items() if not after] == [State.FINISHED, State.FAILED]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(State), max_size=100))
 def test_the_table_decides_and_the_history_is_bounded_and_true(wanted):
     lifecycle = Lifecycle(0.0)

@@ -62,7 +62,8 @@ class Watch:
 
     The time is counted in the looks of a running loop, ten in a timeout, so a loop that another task blocks, or a
     computer that sleeps, makes no child look hung. A `Link` gives all three: `pending`, `progress`, and `blame` for
-    `on_hung`, which is called just before the child is cancelled.
+    `on_hung`, which is called just before the child is cancelled. A child that waits for room further down is not
+    hung either: `pending=lambda: blocks.pending() and not samples.congested()`.
     """
 
     pending: Callable[[], bool]
