@@ -38,7 +38,7 @@ class Rig:
             assert time.monotonic() < deadline, "pulseaudio did not come up"
             time.sleep(0.05)
         # A null sink that nobody listens to renders 2 s at a time: keep somebody listening, as a real card would.
-        for sink in ("speakers", "headset"):
+        for sink in ("speakers", "headset", "micfeed"):
             self.spawn("parec", "-d", f"{sink}.monitor", "--latency-msec=10", "--raw", stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
@@ -53,7 +53,7 @@ class Rig:
 
     def play(self, path: Path, sink: str = "speakers") -> subprocess.Popen[bytes]:
         """Play a file, as a program does."""
-        return self.spawn("paplay", "--latency-msec=500", "-d", sink, str(path))
+        return self.spawn("paplay", "--latency-msec=2000", "-d", sink, str(path))
 
     def control(self, *command: str) -> str:
         return subprocess.run(["pactl", *command], check=True, capture_output=True, text=True).stdout

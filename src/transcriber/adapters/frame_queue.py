@@ -10,9 +10,9 @@ import anyio
 from transcriber.errors import SourceError
 from transcriber.types import AudioFormat, Reading
 
-POLL = 0.02
-"""Seconds between two looks at an empty queue: one block of a device. Polling costs a third of a percent of a core, and
-the thread of a sound system must never wait for the loop."""
+POLL = 0.04
+"""Seconds between two looks at an empty queue: one block of a device. The thread of a sound system must never wait for
+the loop, not even to wake it up."""
 
 PATIENCE = 0.1
 """Seconds after which a reader is told that there is nothing."""
@@ -85,7 +85,7 @@ class FrameQueue:
                     return None
             if anyio.current_time() >= deadline:
                 return Reading(b"", time.monotonic())
-            await anyio.sleep(POLL)
+            await anyio.sleep(min(POLL, deadline - anyio.current_time()))
 
     def _append(self, pcm: bytes) -> None:
         self._readings.append(Reading(pcm, time.monotonic(), self._lost))
