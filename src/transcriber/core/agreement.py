@@ -76,13 +76,18 @@ class LocalAgreement:
     tail: tuple[Word, ...] = ()
     _until: Position = Position(0)  # no word begins before it
 
-    def partial(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
-        """Take a hypothesis for the utterance so far; return the words that are committed by it."""
+    def partial(self, hypothesis: Sequence[Word], before: Position | None = None) -> tuple[Word, ...]:
+        """Take a hypothesis for the utterance so far; return the words that are committed by it.
+
+        A word that ends after `before` is not committed, even if it is agreed on: what comes next may change it.
+        """
         words = continuation(hypothesis, self.committed)
-        agreed = list(
-            takewhile(lambda pair: spelling(pair[0]) == spelling(pair[1]), zip(words, self.tail, strict=False))
-        )
-        return self._commit(words, len(agreed))
+
+        def agreed(now: Word, last: Word) -> bool:
+            return spelling(now) == spelling(last) and (before is None or now.end <= before)
+
+        pairs = zip(words, self.tail, strict=False)
+        return self._commit(words, sum(1 for _ in takewhile(lambda pair: agreed(*pair), pairs)))
 
     def final(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
         """Take the hypothesis for the whole utterance; return its words after the last commit: all are committed."""

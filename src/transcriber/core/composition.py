@@ -44,6 +44,8 @@ class CompositionRules:
     """Speech to wait for before the first pass: a decode of less is mostly wrong."""
     interval: int = RATE // 2
     """New audio to wait for between two passes."""
+    holdback: int = 0
+    """Words that end so close to the end of a pass are not committed by it."""
     context: int = 20 * RATE
     """Length of a pass up to which it begins with earlier utterances."""
     trim_after: int = 14 * RATE
@@ -178,7 +180,8 @@ class Composition:
             return self._finish(words, hypothesis.language, self._waiting[0].end)
         if repetitive(hypothesis) or invented(hypothesis):
             return []
-        entries = self._commit(self._policy.partial(_placed(hypothesis, task)))
+        settled = Position(task.end - self.rules.holdback)
+        entries = self._commit(self._policy.partial(_placed(hypothesis, task), settled))
         return entries + self._trim(task, hypothesis.language) + self._partial()
 
     def failed(self) -> list[Entry]:
