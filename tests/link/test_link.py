@@ -293,6 +293,22 @@ async def test_an_offer_may_take_the_room_that_a_producer_waits_for_and_the_prod
             assert [await anext(inbox), await anext(inbox)] == [2, 3]
 
 
+async def test_a_producer_that_gave_up_waiting_leaves_its_turn_to_the_next():
+    link = await filled(1, capacity=1, ended=False)
+    async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as impatient:
+            impatient.start_soon(link.put, 2)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(link.put, 3)
+            await anyio.wait_all_tasks_blocked()
+            impatient.cancel_scope.cancel()
+        with link.inbox() as inbox:
+            assert await anext(inbox) == 1
+            await anyio.wait_all_tasks_blocked()
+            assert not link.congested()
+            assert await anext(inbox) == 3
+
+
 async def test_an_outbox_is_drained_in_order_and_keeps_what_the_link_does_not_have():
     link = await filled(capacity=2, ended=False)
     outbox = deque([1, 2, 3, 4])
