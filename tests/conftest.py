@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,22 +70,35 @@ class Rig:
         self.control("unload-module", module)
 
 
-@pytest.fixture
-def rig(tmp_path_factory, monkeypatch):
-    """A PulseAudio server of the test's own, which every client in this process finds."""
+@contextmanager
+def running_rig(folder: Path) -> Generator[Rig]:
+    """A PulseAudio server in `folder`, which every client in this process finds."""
     if shutil.which("pulseaudio") is None or shutil.which("pactl") is None:
         pytest.skip("pulseaudio is not installed")
-    folder = tmp_path_factory.mktemp("pulse")
-    (folder / "state").mkdir(mode=0o700)
-    for name, value in {
-        "PULSE_RUNTIME_PATH": folder,
-        "PULSE_STATE_PATH": folder / "state",
-        "XDG_RUNTIME_DIR": folder,
-        "PULSE_SERVER": f"unix:{folder}/native",
-    }.items():
-        monkeypatch.setenv(name, str(value))
     folder.chmod(0o700)
+    (folder / "state").mkdir(mode=0o700)
     rig = Rig(folder)
-    rig.start()
-    yield rig
-    rig.stop()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PULSE_SERVER", f"unix:{folder}/native")
+        environment.setenv("PULSE_RUNTIME_PATH", str(folder))
+        environment.setenv("PULSE_STATE_PATH", str(folder / "state"))
+        environment.setenv("XDG_RUNTIME_DIR", str(folder))
+        try:
+            rig.start()
+            yield rig
+        finally:
+            rig.stop()
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory):
+    """A sound card that the tests share, and leave as they found it."""
+    with running_rig(tmp_path_factory.mktemp("pulse")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def own_rig(tmp_path_factory):
+    """A sound card for a test that breaks it, or changes its defaults."""
+    with running_rig(tmp_path_factory.mktemp("pulse")) as rig:
+        yield rig

@@ -121,19 +121,19 @@ async def test_a_microphone_records_what_is_said_and_not_what_is_played(rig, chi
     assert played.strip(b"\0") == b""
 
 
-async def test_an_idle_device_answers_with_nothing(rig):
+async def test_an_idle_device_answers_with_nothing(own_rig):
     async with opened(SourceKind.LOOPBACK) as source:
-        rig.control("suspend-sink", "speakers", "1")
+        own_rig.control("suspend-sink", "speakers", "1")
         with anyio.fail_after(20):
             while (reading := await source.read()).pcm:
                 pass
         assert reading.lost == 0
 
 
-async def test_a_vanished_device_is_lost_and_the_microphone_never_takes_its_place(rig, chirp):
+async def test_a_vanished_device_is_lost_and_the_microphone_never_takes_its_place(own_rig, chirp):
     async with opened(SourceKind.LOOPBACK, "speakers") as source:
-        rig.play(chirp[0], "micfeed")
-        rig.unplug("speakers")
+        own_rig.play(chirp[0], "micfeed")
+        own_rig.unplug("speakers")
         error, loud = await lost(source)
         assert "speakers" in error
         assert loud == 0
@@ -141,26 +141,26 @@ async def test_a_vanished_device_is_lost_and_the_microphone_never_takes_its_plac
             await source.open()
 
 
-async def test_the_default_device_is_followed(rig):
+async def test_the_default_device_is_followed(own_rig):
     async with opened(SourceKind.LOOPBACK) as source:
-        rig.control("set-default-sink", "headset")
+        own_rig.control("set-default-sink", "headset")
         error, _ = await lost(source)
         assert "headset is" in error
         assert await source.open() == CD
         assert source.label == "loopback:headset"
 
 
-async def test_a_named_device_stays_when_the_default_changes(rig):
+async def test_a_named_device_stays_when_the_default_changes(own_rig):
     async with opened(SourceKind.LOOPBACK, "speakers") as source:
-        rig.control("set-default-sink", "headset")
+        own_rig.control("set-default-sink", "headset")
         with anyio.move_on_after(0.5):
             while True:
                 await source.read()
 
 
-async def test_the_death_of_the_server_is_a_loss(rig):
+async def test_the_death_of_the_server_is_a_loss(own_rig):
     async with opened(SourceKind.LOOPBACK) as source:
-        rig.server.kill()
+        own_rig.server.kill()
         await lost(source)
         with pytest.raises(NoDeviceError, match="does not answer"):
             await source.open()

@@ -122,6 +122,18 @@ class TestCounting:
         assert timeline.feed(Reading(loud(480), 7.01))[0].start == 123
         assert timeline.position == 123 + 160
 
+    @given(st.integers(0, 5_000), st.integers(1, 40_000), st.sampled_from([8_000, 11_025, 16_000, 44_100, 96_000]))
+    def test_it_knows_the_fewest_frames_that_reach_a_position(self, before, ahead, rate):
+        timeline = Timeline(live=False)
+        timeline.opened(AudioFormat(rate, 1), 0.0)
+        timeline.feed(Reading(bytes(2 * before), 0.0))
+        end = Position(timeline.position + ahead)
+        frames = timeline.frames_before(end)
+        timeline.feed(Reading(bytes(2 * (frames - 1)), 0.0))
+        assert timeline.position < end
+        timeline.feed(Reading(bytes(2), 0.0))
+        assert timeline.position >= end
+
     def test_a_reading_before_opening_is_a_mistake(self):
         with pytest.raises(RuntimeError, match="before the source was opened"):
             Timeline(live=True).feed(Reading(b"", 0.0))
