@@ -174,7 +174,8 @@ class Composition:
                 # What loops in context rarely does alone: the next pass is over the utterance and nothing else.
                 self._context = deque([alone])
                 return []
-            words = () if invented(hypothesis) else without_loops(_placed(hypothesis, task))
+            words = () if invented(hypothesis) else _placed(hypothesis, task)
+            words = without_loops(words) if repetitive(hypothesis) else words
             if words:
                 self.language.heard(hypothesis.language)
             return self._finish(words, hypothesis.language, self._waiting[0].end)
@@ -194,8 +195,8 @@ class Composition:
         if begun == utterance.end:
             return entries
         gap = GapFound(self.track, Gap(begun, utterance.end, GapReason.ENGINE))
-        told = [entry for entry in entries if entry.event]
-        return [*told, Entry(gap, self._cover(begun, utterance.end, missing=True))]
+        covered = self._cover(begun, utterance.end, missing=True)
+        return [*(entry for entry in entries if entry.event), Entry(gap, covered)]
 
     def finish(self, end: Position) -> list[Entry]:
         """Enter the rest: everything is decoded, and the track ends at `end`."""
@@ -236,11 +237,8 @@ class Composition:
         if not words:
             return []
         name = SegmentId(f"{self.track}-{start}")
-        return [
-            Entry(
-                SegmentClosed(Segment(name, self.track, words[0].start, words[-1].end, tuple(words), language)),
-            )
-        ]
+        segment = Segment(name, self.track, words[0].start, words[-1].end, tuple(words), language)
+        return [Entry(SegmentClosed(segment))]
 
     def _partial(self) -> list[Entry]:
         tail = self._policy.tail
