@@ -7,6 +7,7 @@ from typing import Any
 import miniaudio as untyped  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
 from transcriber.adapters.frame_queue import FrameQueue
+from transcriber.core.device_choice import WITHOUT_DEVICE
 from transcriber.errors import DeviceLost, NoDeviceError
 from transcriber.types import AudioFormat
 
@@ -72,7 +73,7 @@ def capture_devices(backend: str) -> list[CaptureDevice]:
     try:
         found = miniaudio.Devices([miniaudio.Backend[backend]]).get_captures()
     except miniaudio.MiniaudioError as error:
-        raise NoDeviceError(f"the sound system does not answer: {error}") from error
+        raise NoDeviceError(f"there is no sound system ({backend} does not answer); {WITHOUT_DEVICE}") from error
     return [_capture_device(place, told) for place, told in enumerate(found)]
 
 
