@@ -1,0 +1,131 @@
+"""Killed in the middle: what was acknowledged is there, nothing is left behind, and `resume` makes it whole."""
+
+import json
+import shutil
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.skipif(sys.platform == "win32", reason="the signals are those of POSIX"),
+]
+
+SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
+RATE = 16_000
+
+
+def frames(folder: Path) -> int:
+    with wave.open(str(folder / "audio" / "speech" / "000001.wav")) as file:
+        assert file.getnframes() * 2 == len(file.readframes(file.getnframes()))
+        return file.getnframes()
+
+
+def run_live(start, model: str, name: str):
+    """Start a run at the pace of speech, and wait until words of it are stored."""
+    program = start("run", "--source", f"file:{SPEECH}", "--model", model, "--name", name, "--format", "jsonl")
+    program.until(lambda: '"event":"commit"' in program.output)
+    return program
+
+
+@pytest.fixture(scope="module")
+def killed(start, model, session_of):
+    """A live session whose core was killed; then the process that resumed it was killed, too."""
+    program = run_live(start, model, "killed")
+    [folder] = [session_of("killed")]
+    program.kill()
+    program.end(orphans=True)
+    after_the_first = frames(folder)
+    again = start("resume", "killed")
+    again.until_told("loading → ready")
+    again.kill()
+    again.end(orphans=True)
+    return folder, after_the_first, program.output
+
+
+@pytest.fixture(scope="module")
+def resumed(killed, start, transcriber):
+    """The end of a second resume, and what a third said that was started while it ran."""
+    second = start("resume", str(killed[0]), "--format", "jsonl")
+    second.until(lambda: '"event":"session"' in second.output)
+    refused = transcriber("resume", "killed")
+    return second.end(), refused
+
+
+def test_what_was_recorded_plays(killed, home):
+    folder, samples, _ = killed
+    assert samples >= RATE
+    for player in (["ffmpeg", "-v", "error", "-i"], ["sox"]):
+        if shutil.which(player[0]):
+            audio, played = folder / "audio" / "speech" / "000001.wav", home / f"{player[0]}.wav"
+            subprocess.run([*player, str(audio), str(played)], check=True, timeout=30)
+            with wave.open(str(played)) as file:
+                assert file.getnframes() == samples
+
+
+def test_resume_finishes_what_two_kills_left(killed, resumed, transcriber):
+    folder, samples, _ = killed
+    ended, _ = resumed
+    assert ended.code == 0, ended.stderr
+    assert ended.summary["complete"]
+    assert ended.summary["samples"]["captured"] == frames(folder) >= samples
+    assert transcriber("sessions", "verify", "killed").code == 0
+
+
+def test_no_segment_is_missing_or_there_twice(killed, resumed, transcriber):
+    _, _, before = killed
+    assert resumed[0].code == 0
+    exported = json.loads(transcriber("sessions", "export", "killed", "--format", "json").stdout)
+    segments = exported["segments"]
+    assert len({segment["id"] for segment in segments}) == len(segments)
+    spans = [(segment["start"], segment["end"]) for segment in segments]
+    assert spans == sorted(spans)
+    told = [json.loads(line) for line in before.splitlines()]
+    words = [word for event in told if event["event"] == "commit" for word in event["words"]]
+    kept = [word for segment in segments for word in segment["words"]]
+    # What was told before the first kill was stored before it was told.
+    assert [word["word"] for word in kept[: len(words)]] == [word["word"] for word in words]
+
+
+def test_the_numbers_of_events_go_on_after_a_crash(killed, resumed):
+    last = json.loads(killed[2].splitlines()[-1])["seq"]
+    assert resumed[0].events[0]["seq"] > last
+
+
+def test_a_session_that_is_being_written_is_refused(resumed):
+    resumed[1].failed(5, "is being written by process")
+
+
+def test_the_engine_and_the_core_killed_at_once(start, transcriber, model):
+    program = run_live(start, model, "both")
+    [engine] = program.children("engine.worker")
+    program.kill()
+    engine.kill()
+    program.end(orphans=True)
+    assert transcriber("resume", "both").code == 0
+    assert transcriber("sessions", "verify", "both").code == 0
+
+
+def test_a_killed_engine_is_replaced_and_no_word_is_lost(start, transcriber, model):
+    program = start(
+        *("run", "--source", f"file:{SPEECH}", "--model", model, "--name", "engine", "--pace", "fast"),
+        *("--format", "jsonl"),
+    )
+    program.until_told("model_loaded")
+    [engine] = program.children("engine.worker")
+    engine.kill()
+    ended = program.end()
+    assert ended.code == 0, ended.stderr
+    said = " ".join(segment["text"] for segment in ended.of("segment"))
+    assert "fellow Americans" in said
+    assert "what you can do for your country" in said
+    assert ended.summary["restarts"] == 1
+    assert {"from": "failed", "to": "restarting"}.items() <= next(
+        event.items() for event in ended.of("state") if event["to"] == "restarting"
+    )
+    assert not psutil.pid_exists(engine.pid) or psutil.Process(engine.pid).status() == psutil.STATUS_ZOMBIE
+    assert transcriber("sessions", "verify", "engine").code == 0
