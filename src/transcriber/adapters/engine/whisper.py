@@ -12,6 +12,7 @@ from typing import override
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Segment as FoundSegment
 from faster_whisper.transcribe import Word as FoundWord
 from numpy.typing import NDArray
 
@@ -20,9 +21,9 @@ from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord
 FRAMES_A_SECOND = 100
 """Mel frames that Whisper's encoder takes for a second of audio."""
 
-CONTEXT_FACTOR = 1.5
-CONTEXT_EXTRA = 6.0
-"""The encoder sees 1.5 * speech + 6 s instead of 30 s (docs/models.md has the measurement)."""
+CONTEXT_EXTRA = 8.0
+"""Seconds of padding that the encoder sees after the speech, instead of all that is missing from 30 s: half the cost at
+the same accuracy. Less of it makes the decoder repeat and invent words (docs/models.md has the measurement)."""
 
 TOKENS_A_SECOND = 12
 TOKENS_EXTRA = 24
@@ -46,6 +47,10 @@ IMPROBABLE = -1.0
 
 SLACK = 0.1
 """Seconds that a word may begin past the end of the audio and still be one; the alignment is good to 0.02 s."""
+
+TAIL = 1.5
+"""Seconds after the last word that are decoded once more: longer than the pause that ends an utterance, so that they
+can only be speech that the decoder left out."""
 
 TIMELESS = 3
 """Words in a row that take no time: the decoder went on after the speech had ended."""
@@ -90,7 +95,7 @@ def trimmed(features: Audio) -> Audio:
     """Return the features of one padded window without most of the padding: mels by an even number of frames."""
     sounding = np.flatnonzero(features.any(axis=0))
     content = int(sounding[-1]) + 1 if len(sounding) else 0
-    frames = int(content * CONTEXT_FACTOR + CONTEXT_EXTRA * FRAMES_A_SECOND)
+    frames = content + int(CONTEXT_EXTRA * FRAMES_A_SECOND)
     return features[:, : min(frames + frames % 2, features.shape[-1])]
 
 
@@ -114,7 +119,7 @@ class Whisper:
         self.model = model
 
     def decode(self, request: DecodeRequest) -> Hypothesis:
-        """Return the words of at most 30 s of audio, from one window of the model.
+        """Return the words of at most 30 s of audio.
 
         A final that looks wrong is decoded once more, with the full context and one step up in temperature.
         """
@@ -145,6 +150,7 @@ class Whisper:
             language=request.language,
             beam_size=5 if request.final else 1,
             temperature=temperature,
+            best_of=1,
             condition_on_previous_text=False,
             initial_prompt=prompt or None,
             hotwords=self.model.hf_tokenizer.decode(hotwords) or None,
@@ -152,17 +158,22 @@ class Whisper:
             word_timestamps=True,
             max_new_tokens=min(room, int(TOKENS_EXTRA + TOKENS_A_SECOND * length)),
         )
-        # Without timestamps a window is one segment. What would follow is the tail after the last word decoded once
-        # more, of which Whisper makes words that nobody said: not asking for it saves that and its cost.
-        segment = next(iter(segments), None)
-        if segment is None:
+        # Without timestamps a window is one segment. Whisper ends some windows early, in the middle of the speech: the
+        # rest is decoded as a window of its own. It is not, where it is short: of the silence after the last word
+        # Whisper makes words that nobody said.
+        found: list[FoundSegment] = []
+        for segment in segments:
+            found.append(segment)
+            if length - segment.end < TAIL:
+                break
+        if not found:
             return _Attempt(language=info.language)
         return _Attempt(
-            words=_within(segment.words or [], length),
+            words=_within((word for segment in found for word in segment.words or []), length),
             language=info.language,
-            no_speech=segment.no_speech_prob,
-            compression=segment.compression_ratio,
-            logprob=segment.avg_logprob,
+            no_speech=min(segment.no_speech_prob for segment in found),
+            compression=max(segment.compression_ratio for segment in found),
+            logprob=min(segment.avg_logprob for segment in found),
         )
 
     def _tokens(self, text: str) -> list[int]:
