@@ -1,13 +1,16 @@
 """Loopback and microphone on a real PulseAudio server with null sinks."""
 
 import os
+import signal
 import subprocess
+import threading
 import wave
 
 import anyio
 import numpy as np
 import pytest
 
+from transcriber.adapters import pulse_server
 from transcriber.adapters.pcm import to_mono
 from transcriber.adapters.pulse import PulseSource, list_devices
 from transcriber.adapters.pulse_server import Stream, WrongDevice, check, list_sources
@@ -164,6 +167,23 @@ async def test_the_death_of_the_server_is_a_loss(own_rig):
         await lost(source)
         with pytest.raises(NoDeviceError, match="does not answer"):
             await source.open()
+
+
+async def test_a_server_that_hangs_is_a_loss_and_holds_nobody_up(own_rig, monkeypatch):
+    monkeypatch.setattr(pulse_server, "HUNG", 0.5)
+    async with opened(SourceKind.LOOPBACK) as source:
+        own_rig.server.send_signal(signal.SIGSTOP)
+        error, _ = await lost(source)
+        assert "does not answer" in error
+        with anyio.fail_after(20):
+            await source.close()
+            with anyio.move_on_after(0.2) as opening:
+                await source.open()
+        assert opening.cancelled_caught
+        own_rig.server.send_signal(signal.SIGCONT)
+        with anyio.fail_after(20):
+            while any(thread.name == "pulse-watch" for thread in threading.enumerate()):  # noqa: ASYNC110 - a thread
+                await anyio.sleep(0.02)
 
 
 async def until_connected(stream):

@@ -14,6 +14,9 @@ from transcriber.types import AudioFormat, Device, Reading, SourceKind
 
 BACKEND = "PULSEAUDIO"
 
+PATIENCE = 2.0
+"""Seconds that `close` waits; a thread that waits for a server which hangs is left behind, to end with it."""
+
 _numbers = itertools.count(1)
 
 
@@ -67,8 +70,8 @@ class PulseSource:
         """Stop recording, and free the device. Idempotent."""
         capture, self._capture = self._capture, None
         if capture is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(capture.close)
+            with anyio.move_on_after(PATIENCE, shield=True):
+                await anyio.to_thread.run_sync(capture.close, abandon_on_cancel=True)
 
 
 class _Capture:
@@ -110,8 +113,10 @@ class _Capture:
         raise DeviceLost(f"{self.label} was closed while it opened")
 
     async def read(self) -> Reading | None:
-        if self._queue is None:
+        if self._queue is None or self._running is None:
             raise SourceError(f"{self.label} is not open")
+        if self._running[1].hung:
+            raise DeviceLost(f"{self.label} is lost: the sound system does not answer")
         return await self._queue.get()
 
     def close(self) -> None:

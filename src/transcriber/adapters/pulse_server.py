@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ pulsectl: Any = untyped
 
 LOOK = 0.2
 """Seconds between two looks at the stream where no event asks for one; `close` waits as long at most."""
+
+HUNG = 5.0
+"""Seconds without an answer after which the server counts as gone: its silence is not that of an idle device."""
 
 _NOT_A_MONITOR = 0xFFFFFFFF
 
@@ -98,6 +102,12 @@ class Watch(threading.Thread):
         self._stream = stream
         self._lost = lost
         self._done = threading.Event()
+        self._answered = time.monotonic()
+
+    @property
+    def hung(self) -> bool:
+        """Whether the server has not answered for too long."""
+        return time.monotonic() - self._answered > HUNG
 
     def run(self) -> None:
         """Watch until the stream is lost, or `close`."""
@@ -107,6 +117,7 @@ class Watch(threading.Thread):
                 pulse.event_callback_set(_return_at_once)
                 while not self._done.is_set():
                     _check(pulse, self._stream)
+                    self._answered = time.monotonic()
                     pulse.event_listen(timeout=LOOK)
         except DeviceLost as error:
             self._lost(error)
