@@ -13,7 +13,8 @@ from anyio.abc import TaskGroup
 
 from transcriber.adapters.engine import process as module
 from transcriber.adapters.engine.client import EngineClient
-from transcriber.adapters.engine.life import Pulse
+from transcriber.adapters.engine.life import Life, Pulse
+from transcriber.adapters.engine.messages import ModelLoaded
 from transcriber.adapters.engine.process import EngineProcess
 from transcriber.errors import EngineError, NoModelError, RequestFailed
 
@@ -178,3 +179,29 @@ async def test_a_child_that_prints_into_the_stream_is_refused(monkeypatch):
     monkeypatch.setattr(module, "WORKER", "this")
     with pytest.raises(EngineError, match="language"):
         await engine(EngineClient()).run()
+
+
+async def test_after_a_death_while_it_loads_auto_goes_to_the_processor_and_says_why(monkeypatch, tmp_path):
+    requests, reports = [], []
+
+    async def load(life, request):
+        requests.append(request.device)
+        if len(requests) == 1:
+            life.loading = True
+            life.process.kill()
+            await anyio.sleep_forever()
+        return ModelLoaded(0, request.device, "int8", 1, multilingual=True, took=0.1, fallback="")
+
+    async def locate() -> Path:
+        return tmp_path
+
+    monkeypatch.setattr(Life, "load", load)
+    process = EngineProcess(EngineClient(), locate, reports.append)
+    with pytest.raises(EngineError, match=r"SIGKILL|exit code"):
+        await process.run()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(lambda *, task_status: process.run(task_status=task_status))
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert requests == ["auto", "cpu"]
+    assert "CUDA is suspected" in reports[0].fallback

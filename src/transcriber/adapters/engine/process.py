@@ -82,7 +82,7 @@ class EngineProcess:
         finally:
             self._client.disconnected(reason)
             await _reap(life.process)
-        self._died_loading = life.loading and life.process.returncode is not None
+        self._died_loading |= life.loading
         if life.stderr:
             error.add_note("last lines of its stderr:\n" + "\n".join(life.stderr))
         raise error
