@@ -143,3 +143,25 @@ def test_a_full_disk_ends_the_run_and_keeps_what_it_took(transcriber, small_disk
     ended.failed(5, "No space left", "transcriber resume ")
     sizes = [path.stat().st_size for path in small_disk.glob("*/audio/*/*.wav")]
     assert sum(sizes) > 100_000
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.usefixtures("files")
+def test_an_output_that_cannot_be_written_costs_no_recording(transcriber, model, session_of):
+    with Path("/dev/full").open("wb") as full:
+        ended = transcriber(
+            *("run", "--source", "file:speech.flac", "--pace", "fast", "--duration", "2", "--model", model),
+            *("--name", "full", "--format", "jsonl"),
+            stdout=full,
+        )
+        ended.failed(1, "No space left", "transcriber sessions export ")
+        transcriber("transcribe", "cut.flac", "--model", model, stdout=full).failed(5, "No space left", "--output")
+    assert (session_of("full") / "clean").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closed as POSIX does it")
+def test_without_standard_streams_an_error_still_has_its_exit_code(home):
+    program = [sys.executable, "-m", "transcriber", "run", "--source", "file:gone.wav"]
+    closed = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *program], cwd=home, check=False)
+    assert closed.returncode == 2

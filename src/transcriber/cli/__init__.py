@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, override
 
 import click
@@ -61,10 +62,7 @@ def cli(ctx: click.Context, *, debug: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; an error has been told on standard error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A pipe on Windows is in the code page of the system, which has not all that can be said.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    _prepare_streams()
     shared: dict[str, bool] = {}
     try:
         code: object = cli.main(args, prog_name="transcriber", standalone_mode=False, obj=shared)
@@ -76,3 +74,15 @@ def main(args: Sequence[str] | None = None) -> int:
     except (Exception, BaseExceptionGroup, KeyboardInterrupt) as error:  # noqa: BLE001 - this is where every error ends
         return report(error, debug=shared.get("debug", False))
     return code if isinstance(code, int) else 0
+
+
+def _prepare_streams() -> None:
+    """Give a program that was started without standard streams (`>&-`, pythonw) some that lead nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # In this order, so that on POSIX each takes its own number, and no file of a session does.
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it lives as long as we do
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A pipe on Windows is in the code page of the system, which has not all that can be said.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -1,5 +1,6 @@
 """A session at the command line: shown while it runs, ended by Ctrl-C, its outcome an exit code."""
 
+import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,7 @@ from transcriber.settings import Settings
 
 FINISHING = "{}; once more stops at once and leaves the rest to `transcriber resume`"
 UNFINISHED = "stopped before everything was transcribed; finish it with: {}"
+UNSHOWN = "the output could not be written ({}); the transcript is kept: transcriber sessions export {}"
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class LiveRun:
     settings: Settings
     make: Callable[[Log], Transcriber]
     objectives: Sequence[Objective] = ()
+    _unshown: OSError | None = None
 
     async def run(self) -> None:
         """Run to the end.
@@ -74,12 +77,17 @@ class LiveRun:
             except OutputClosed:
                 # Nobody reads any more: end as if asked to. What was captured is kept and transcribed.
                 transcriber.stop("nobody reads the output any more")
+            except OSError as error:
+                # A full disk under a redirected output, say: no reason to stop recording.
+                self._unshown = error
 
     def _judge(self, transcriber: Transcriber) -> None:
         if not transcriber.opened:
             raise click.Abort
         if transcriber.summary is None:
             raise TranscriberError(UNFINISHED.format(transcriber.session.remedy))
+        if self._unshown is not None:
+            raise TranscriberError(UNSHOWN.format(self._unshown.strerror, shlex.quote(str(transcriber.folder))))
         check_objectives(self.objectives, transcriber.summary)
 
 

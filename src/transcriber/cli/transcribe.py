@@ -13,7 +13,7 @@ from transcriber.adapters.logs import open_logger
 from transcriber.app.offline import Offline, Transcribed, offline
 from transcriber.cli import options
 from transcriber.core.document import FORMATS, Document
-from transcriber.errors import ConfigError, NoModelError, TranscriberError
+from transcriber.errors import ConfigError, NoModelError, StorageError, TranscriberError
 from transcriber.settings import Settings
 
 type Progress = Callable[[float], None]
@@ -81,8 +81,13 @@ async def _one(engine: Offline, path: Path) -> Transcribed:
 async def _write(document: Document, style: str, output: Path | None, name: str) -> None:
     text = FORMATS[style](document)
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise  # nobody reads any more, which is no failure
+        except OSError as error:
+            raise StorageError(f"cannot write to standard output: {error.strerror}; name a folder: --output") from error
         return
     click.echo(await export.write(output, name, text, private=False), err=True)
 
