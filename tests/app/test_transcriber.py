@@ -331,3 +331,12 @@ def test_the_examples_run(tmp_path, name, arguments):
     ran = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "country" in ran.stdout
+
+
+@pytest.mark.anyio
+@pytest.mark.model
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_host_on_trio_is_served_as_well(settings_for, model):
+    async with Transcriber(settings_for(model=model), duration=2.5) as transcriber:
+        assert "Americans" in await everything(transcriber)
+    assert transcriber.summary.complete
