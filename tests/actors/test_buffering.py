@@ -143,6 +143,17 @@ async def test_a_block_that_fills_its_chunks_exactly_leaves_none_behind():
         tasks.cancel_scope.cancel()
 
 
+async def test_what_an_earlier_life_put_together_is_sent_though_nothing_more_comes():
+    line = Line()
+    line.assembly.add(block(0, 20))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.store)
+        tasks.start_soon(line.actor().run)
+        await anyio.wait_all_tasks_blocked()
+        assert line.flat() == samples(0, 20)
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_chunk_that_fills_in_time_is_not_cut_short():
     line = Line()
     async with anyio.create_task_group() as tasks:

@@ -73,6 +73,17 @@ async def test_no_blow_costs_or_doubles_a_sample(at_every_await, live):
     assert await at_every_await(scenario) > 10
 
 
+async def test_what_an_earlier_life_read_is_sent_though_nothing_more_comes():
+    track = Track(sound(0.1), 60.0, live=True)
+    await track.holder.open()
+    await track.holder.read()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(track.capture().run)
+        await anyio.wait_all_tasks_blocked()
+        assert track.link.statistics().depth == 1
+        tasks.cancel_scope.cancel()
+
+
 async def test_it_is_ready_when_the_source_is_open():
     track = Track(sound(1), live=True)
     async with anyio.create_task_group() as tasks:

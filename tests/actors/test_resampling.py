@@ -110,6 +110,17 @@ async def test_no_blow_costs_doubles_or_moves_a_sample(at_every_await):
     assert await at_every_await(scenario) > 10
 
 
+async def test_what_an_earlier_life_converted_is_sent_though_nothing_more_comes():
+    line = Line()
+    line.blocks = Link("blocks", 1)
+    line.conversion.take(block(0, 100))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.actor().run)
+        await anyio.wait_all_tasks_blocked()
+        assert line.samples.statistics().depth == 1
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_block_that_the_resampler_fails_on_is_given_to_it_again():
     class Failing(Holding):
         failures = 1

@@ -383,19 +383,31 @@ async def test_the_engine_is_given_prompt_and_hotwords_and_the_kind_of_pass():
     assert [request.final for request in requests] == [False] * (len(requests) - 1) + [True]
 
 
-async def test_gaps_and_speech_that_come_while_a_gap_is_being_told_are_not_left_out():
-    world = World(say(["one"]), 0.5, say(["two"]), 0.5, say(TALK))
+async def test_a_gap_and_speech_and_the_end_that_come_while_a_gap_is_being_told_are_not_left_out():
+    world = World(say(["one"]), 0.5, 0.5, say(TALK))
     publish = world.transcript.publish
 
     async def slowly(event, **options):
         await publish(event, **options)
         if isinstance(event, GapFound):
-            await anyio.sleep(1)
+            await anyio.sleep(10)
 
     world.transcript.publish = slowly
+    await world.live()
+    world.assert_complete(["one", *TALK])
+
+
+async def test_every_sample_is_judged_and_the_judge_begins_anew_after_a_gap():
+    world, asked = World(bytes(2 * 1000), 0.5, bytes(2 * 700), bytes(2 * 600)), []
+
+    async def probabilities(pcm, state):
+        asked.append((len(pcm) // 1024, state))
+        return await world.engine.probabilities(pcm, state)
+
+    world.probabilities = probabilities
     world.record()
     await world.actor().run()
-    world.assert_complete(["one", "two", *TALK])
+    assert asked == [(1, b""), (1, b"scripted"), (1, b""), (1, b"scripted"), (1, b"scripted")]
 
 
 async def test_a_track_without_a_sample_ends_at_once():

@@ -59,6 +59,11 @@ def test_words_that_repeat_are_told_apart_by_their_times(text, moved):
         assert following(text, count, moved=moved) == " ".join(words[count:])
 
 
+def test_of_places_that_fit_as_well_the_one_that_fits_the_time_is_taken():
+    assert texts(continuation(spoken("no no no"), spoken("no no")[1:])) == "no"
+    assert texts(continuation(spoken("no no no"), spoken("no")[:1])) == "no no"
+
+
 def test_spelling_and_punctuation_may_change():
     heard = "well I dont know what it is"
     again = "Well, I don't know -- what it is."

@@ -156,9 +156,7 @@ class Composition:
         entries: list[Entry] = []
         while self._waiting and isinstance(gap := self._waiting[0], Gap):
             self._waiting.popleft()
-            # No pass reaches over a gap, so nothing after it is a word that was heard before.
             self._context.clear()
-            self._policy.forget(gap.end)
             entries.append(Entry(GapFound(self.track, gap), self._cover(gap.start, gap.end, missing=True)))
         if not self._waiting:
             self._cover(self.endpointing.settled, self.endpointing.settled)
