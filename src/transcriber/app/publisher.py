@@ -152,7 +152,7 @@ class Subscription:
 
     async def __anext__(self) -> Envelope:
         while True:
-            if self._behind and not self._replay:
+            while self._behind and not self._replay:
                 dropped = self._dropped
                 self._replay.extend(await self._stored(self._last or 0))
                 self._behind = bool(self._replay) or self._dropped > dropped
