@@ -486,6 +486,32 @@ def test_a_failure_is_a_gap_over_the_utterance_and_its_audio_is_no_context():
     assert record.texts == ["c"]
 
 
+def test_a_failure_on_words_that_were_all_committed_is_no_gap():
+    track, record = Track().say(*(f"a{number}" for number in range(80))), Record()
+    ear = Ear(track, record.restore(CompositionRules(trim_after=RATE * 99)))
+    while not record.segments:
+        ear.listen(samples(0.5))
+        settled(ear.composition, record)
+        if (task := ear.composition.next_pass()) is not None:
+            failing = task.final
+            heard = track.hear(task.start, task.end)
+            record.store(ear.composition.failed() if failing else ear.composition.decoded(task, heard))
+    assert failing
+    assert record.open, "words beyond the cut were committed before it was made"
+    assert record.gaps == []
+    assert record.coverage.missing == 0
+
+
+def test_nothing_is_concluded_from_a_partial_pass_that_loops():
+    track, record = Track().say(*"abcdef", pause=0.1), Record()
+    ear = Ear(track, record.restore())
+    loop = hypothesis_of(*["you", "see"] * 10, compression=5.0)
+    for _ in range(3):
+        ear.listen(samples(0.6))
+        assert compose(ear.composition, record, lambda *_: loop)
+    assert record.words == record.partials == []
+
+
 def test_a_partial_that_comes_to_nothing_is_cleared():
     track, record = Track().say("a", "b", "c"), Record()
     ear = Ear(track, record.restore())
