@@ -5,24 +5,20 @@ an entry point is the scheme, its object a `SourceFactory`. Nothing is imported 
 """
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from transcriber.core.source_spec import SourceSpec
 from transcriber.errors import ConfigError
 from transcriber.ports import Source
+from transcriber.types import CaptureOptions
 
 GROUP = "transcriber.sources"
 
-Pace = Literal["realtime", "fast"]
-
 
 class SourceFactory(Protocol):
-    """Makes the source of a spec. Nothing is opened yet.
+    """Makes the source of a spec. Nothing is opened yet."""
 
-    `pace` is how fast something that is not live is read: `realtime`, as it sounds, or `fast`, as fast as it is taken.
-    """
-
-    def __call__(self, spec: SourceSpec, pace: Pace) -> Source:
+    def __call__(self, spec: SourceSpec, options: CaptureOptions) -> Source:
         """Return the source.
 
         Raises:
@@ -37,7 +33,7 @@ def schemes() -> tuple[str, ...]:
     return tuple(sorted(entry_points(group=GROUP).names))
 
 
-def make_source(spec: SourceSpec, pace: Pace) -> Source:
+def make_source(spec: SourceSpec, options: CaptureOptions) -> Source:
     """Return the source of a spec.
 
     Raises:
@@ -53,7 +49,7 @@ def make_source(spec: SourceSpec, pace: Pace) -> Source:
         raise ConfigError(
             f"source {spec!s}: its scheme is registered by {' and by '.join(map(_owner, found))}; keep one"
         )
-    return _load(next(iter(found)))(spec, pace)
+    return _load(next(iter(found)))(spec, options)
 
 
 def _load(entry: EntryPoint) -> SourceFactory:

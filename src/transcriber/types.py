@@ -6,7 +6,7 @@ only where people or programs outside read them (`transcriber.core.wire`).
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType
 
 RATE = 16_000
 """Samples a second on every track's clock, and in every recording: what Whisper and Silero take."""
@@ -175,6 +175,19 @@ class Coverage:
     transcribed: int = 0
     silence: int = 0
     missing: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureOptions:
+    """How a source is to be read, as far as it has a choice.
+
+    `pace` is `realtime`, as it sounds, or `fast`, as fast as it is taken: for what is not live. `block` is in seconds
+    of audio read from a device at a time; `device_buffer` in seconds that a device should hold for a late reader.
+    """
+
+    pace: Literal["realtime", "fast"] = "realtime"
+    block: float = 0.04
+    device_buffer: float = 0.5
 
 
 class SourceKind(StrEnum):

@@ -17,7 +17,7 @@ from transcriber.adapters.stdin_pcm import StdinSource
 from transcriber.cli.devices import command
 from transcriber.core.source_spec import parse_source
 from transcriber.errors import ConfigError, NoDeviceError
-from transcriber.types import SourceKind
+from transcriber.types import CaptureOptions, SourceKind
 
 
 @pytest.fixture
@@ -77,15 +77,15 @@ def test_loopbacks_of_windows_are_named_as_what_plays():
 
 def test_every_scheme_has_a_factory():
     made = {
-        text: type(getattr(factories, text.partition(":")[0])(parse_source(text), "fast"))
+        text: type(getattr(factories, text.partition(":")[0])(parse_source(text), CaptureOptions()))
         for text in ("file:~/a.wav", "pcm:-", "loopback", "microphone:mic")
     }
     device = type(make_device(SourceKind.MICROPHONE))
     assert made == {"file:~/a.wav": FileSource, "pcm:-": StdinSource, "loopback": device, "microphone:mic": device}
-    assert "~" not in factories.file(parse_source("file:~/a.wav"), "fast").label
+    assert "~" not in factories.file(parse_source("file:~/a.wav"), CaptureOptions()).label
 
 
 def test_wrong_pcm_options_are_found_when_the_source_is_made():
     spec = parse_source("pcm:-")
     with pytest.raises(ConfigError, match="rate"):
-        factories.pcm(SimpleNamespace(options={"rate": "1"}, scheme=spec.scheme, target="-"), "fast")
+        factories.pcm(SimpleNamespace(options={"rate": "1"}, scheme=spec.scheme, target="-"), CaptureOptions())

@@ -7,7 +7,7 @@ import pytest
 from transcriber.core.source_spec import SourceSpec
 from transcriber.errors import ConfigError
 from transcriber.plugins import make_source, schemes
-from transcriber.types import TrackName
+from transcriber.types import CaptureOptions, TrackName
 
 
 def spec(scheme: str) -> SourceSpec:
@@ -33,8 +33,8 @@ def install(tmp_path, monkeypatch):
 
 
 def test_a_source_is_made_by_the_factory_of_its_scheme(install):
-    install("plugged", {"radio": "plugged:make"}, "def make(spec, pace): return (spec.target, pace)\n")
-    assert make_source(spec("radio"), "fast") == ("target", "fast")
+    install("plugged", {"radio": "plugged:make"}, "def make(spec, options): return (spec.target, options.pace)\n")
+    assert make_source(spec("radio"), CaptureOptions(pace="fast")) == ("target", "fast")
     assert "radio" in schemes()
 
 
@@ -47,7 +47,7 @@ def test_nothing_is_imported_before_a_source_is_made(install):
 def test_an_unknown_scheme_lists_what_there_is(install):
     install("plugged", {"radio": "plugged:make", "aether": "plugged:make"})
     with pytest.raises(ConfigError, match=r"^source telex:target: no such scheme 'telex'; there are aether, .*radio"):
-        make_source(spec("telex"), "realtime")
+        make_source(spec("telex"), CaptureOptions())
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_an_unknown_scheme_lists_what_there_is(install):
 def test_a_plugin_that_cannot_be_imported_is_named_with_its_distribution(install, module, reason):
     install("plugged", {"radio": "plugged:make"}, module)
     with pytest.raises(ConfigError, match=f"plugged 1.0 registers it as plugged:make, .*{reason}"):
-        make_source(spec("radio"), "realtime")
+        make_source(spec("radio"), CaptureOptions())
 
 
 def test_a_scheme_that_two_distributions_register_is_nobodys(install):
     install("plugged", {"radio": "plugged:make"}, "make = print\n")
     install("other", {"radio": "other:make"}, "make = print\n")
     with pytest.raises(ConfigError, match=r"registered by (plugged|other) 1\.0 and by (plugged|other) 1\.0; keep one"):
-        make_source(spec("radio"), "realtime")
+        make_source(spec("radio"), CaptureOptions())

@@ -6,7 +6,7 @@ from importlib import import_module
 from transcriber.core.device_choice import WITHOUT_DEVICE
 from transcriber.errors import NoDeviceError
 from transcriber.ports import Source
-from transcriber.types import Device, SourceKind
+from transcriber.types import CaptureOptions, Device, SourceKind
 
 _WITHOUT_LOOPBACK = (
     "macOS lets nobody record what it plays: install a virtual device such as BlackHole, let the computer play into it "
@@ -23,7 +23,13 @@ def list_devices() -> list[Device]:
     return sorted(found, key=lambda device: (device.kind, not device.default, device.name))
 
 
-def make_device(kind: SourceKind, target: str = "", *, platform: str = sys.platform) -> Source:
+def make_device(
+    kind: SourceKind,
+    target: str = "",
+    options: CaptureOptions = CaptureOptions(),
+    *,
+    platform: str = sys.platform,
+) -> Source:
     """Return the source that records a device of this kind on this platform. Nothing is opened yet.
 
     Raises:
@@ -31,7 +37,7 @@ def make_device(kind: SourceKind, target: str = "", *, platform: str = sys.platf
 
     """
     try:
-        return _made(kind, target, platform)
+        return _made(kind, target, options, platform)
     except (ImportError, OSError) as error:
         raise NoDeviceError(f"there is no sound system to record a {kind} ({error}); {WITHOUT_DEVICE}") from error
 
@@ -52,19 +58,19 @@ def _found(platform: str) -> list[Device]:
             return pulse.list_devices()
 
 
-def _made(kind: SourceKind, target: str, platform: str) -> Source:
+def _made(kind: SourceKind, target: str, options: CaptureOptions, platform: str) -> Source:
     match platform:
         case "win32":
             from transcriber.adapters.portaudio import PortAudioSource  # noqa: PLC0415 - as above
 
-            return PortAudioSource(kind, target, portaudio=import_module("pyaudiowpatch"))
+            return PortAudioSource(kind, target, options, portaudio=import_module("pyaudiowpatch"))
         case "darwin":
             if kind is SourceKind.LOOPBACK:
                 raise NoDeviceError(_WITHOUT_LOOPBACK)
             from transcriber.adapters.miniaudio_microphone import MiniaudioMicrophone  # noqa: PLC0415 - as above
 
-            return MiniaudioMicrophone(target)
+            return MiniaudioMicrophone(target, options)
         case _:
             from transcriber.adapters.pulse import PulseSource  # noqa: PLC0415 - as above
 
-            return PulseSource(kind, target)
+            return PulseSource(kind, target, options)

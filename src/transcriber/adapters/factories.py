@@ -1,39 +1,37 @@
 """The sources that Transcriber brings, as the entry points of `transcriber.sources` name them: one factory a scheme.
 
-Each imports what it needs when it is called, so that a session on a file loads no sound system. `pace` matters to
-files alone: a device has its own, and a pipe that of its writer.
+Each imports what it needs when it is called, so that a session on a file loads no sound system.
 """
 
 from pathlib import Path
-from typing import cast
 
-from transcriber.adapters.media.source import FileSource, Pace
+from transcriber.adapters.media.source import FileSource
 from transcriber.core.source_spec import SourceSpec, pcm_format
 from transcriber.ports import Source
-from transcriber.types import SourceKind
+from transcriber.types import CaptureOptions, SourceKind
 
 
-def file(spec: SourceSpec, pace: str) -> Source:
+def file(spec: SourceSpec, options: CaptureOptions) -> Source:
     """Return the source of a media file."""
-    return FileSource(Path(spec.target).expanduser(), cast("Pace", pace))
+    return FileSource(Path(spec.target).expanduser(), options.pace)
 
 
-def pcm(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - what every factory takes
+def pcm(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - a pipe has the pace of its writer
     """Return the source of raw frames on the standard input."""
     from transcriber.adapters.stdin_pcm import StdinSource  # noqa: PLC0415 - loaded when used
 
     return StdinSource(pcm_format(spec))
 
 
-def loopback(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - as above
+def loopback(spec: SourceSpec, options: CaptureOptions) -> Source:
     """Return the source of what the computer plays."""
     from transcriber.adapters.devices import make_device  # noqa: PLC0415 - as above
 
-    return make_device(SourceKind.LOOPBACK, spec.target)
+    return make_device(SourceKind.LOOPBACK, spec.target, options)
 
 
-def microphone(spec: SourceSpec, pace: str) -> Source:  # noqa: ARG001 - as above
+def microphone(spec: SourceSpec, options: CaptureOptions) -> Source:
     """Return the source of what is said."""
     from transcriber.adapters.devices import make_device  # noqa: PLC0415 - as above
 
-    return make_device(SourceKind.MICROPHONE, spec.target)
+    return make_device(SourceKind.MICROPHONE, spec.target, options)

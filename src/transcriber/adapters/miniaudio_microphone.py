@@ -6,7 +6,7 @@ from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.adapters.miniaudio_stream import CaptureDevice, MiniaudioStream, capture_devices
 from transcriber.core.device_choice import choose
 from transcriber.errors import SourceError
-from transcriber.types import AudioFormat, Device, Reading, SourceKind
+from transcriber.types import AudioFormat, CaptureOptions, Device, Reading, SourceKind
 
 COREAUDIO = "COREAUDIO"
 
@@ -19,7 +19,14 @@ class MiniaudioMicrophone:
 
     live = True
 
-    def __init__(self, target: str = "", *, backend: str = COREAUDIO) -> None:
+    def __init__(
+        self,
+        target: str = "",
+        options: CaptureOptions = CaptureOptions(),
+        *,
+        backend: str = COREAUDIO,
+    ) -> None:
+        self._options = options
         self.label = f"microphone:{target}" if target else "microphone"
         self._target = target
         self._backend = backend
@@ -58,7 +65,10 @@ class MiniaudioMicrophone:
         chosen = choose(devices, SourceKind.MICROPHONE, self._target)
         capture = found[devices.index(chosen)]
         queue = FrameQueue(capture.form)
-        return chosen.name, MiniaudioStream(capture.identity, queue, self._backend, "Transcriber"), queue
+        stream = MiniaudioStream(
+            capture.identity, queue, self._options, backend=self._backend, application="Transcriber"
+        )
+        return chosen.name, stream, queue
 
 
 def list_microphones(backend: str = COREAUDIO) -> list[Device]:

@@ -1,5 +1,6 @@
 """A capture stream of miniaudio: its thread fills a queue."""
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,13 @@ import miniaudio as untyped  # pyright: ignore[reportMissingTypeStubs] - it ship
 from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.core.device_choice import WITHOUT_DEVICE
 from transcriber.errors import DeviceLost, NoDeviceError
-from transcriber.types import AudioFormat
+from transcriber.types import AudioFormat, CaptureOptions
 
 miniaudio: Any = untyped
 
-BLOCK_MS = 40
-"""Milliseconds in a block. Measured with the queue's poll: 1.4 % of a core, against 2.3 % with blocks of 20 ms."""
-
-BLOCKS_HELD = 50
-"""Blocks that the sound system holds for a thread that comes late. With miniaudio's own 3, a busy computer loses sound
-and is not told: measured 0.17 s of 11 at a load of 12 on two cores."""
+HELD = 2.0
+"""Seconds that the sound system holds for a thread that comes late, at least. With miniaudio's own three blocks a busy
+computer loses sound and is not told: measured 0.17 s of 11 at a load of 12 on two cores."""
 
 
 class MiniaudioStream:
@@ -28,15 +26,17 @@ class MiniaudioStream:
     stream falls silent. (miniaudio's stop callback tells nothing: it comes when a device is only suspended.)
     """
 
-    def __init__(self, identity: object, queue: FrameQueue, backend: str, application: str) -> None:
+    def __init__(
+        self, identity: object, queue: FrameQueue, options: CaptureOptions, *, backend: str, application: str
+    ) -> None:
         filling = _fill(queue)
         next(filling)
         try:
             self._device = miniaudio.CaptureDevice(
                 nchannels=queue.form.channels,
                 sample_rate=queue.form.rate,
-                buffersize_msec=BLOCK_MS,
-                callback_periods=BLOCKS_HELD,
+                buffersize_msec=round(1_000 * options.block),
+                callback_periods=math.ceil(max(HELD, options.device_buffer) / options.block),
                 device_id=identity,
                 backends=[miniaudio.Backend[backend]],
                 app_name=application,

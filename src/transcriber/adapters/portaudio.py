@@ -18,13 +18,7 @@ from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.adapters.wasapi import default_endpoint, prioritise_this_thread
 from transcriber.core.device_choice import choose
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError
-from transcriber.types import AudioFormat, Device, Reading, SourceKind
-
-BUFFER = 0.5
-"""Seconds that the device holds for a thread that comes late."""
-
-BLOCK = 0.02
-"""Seconds in one read."""
+from transcriber.types import AudioFormat, CaptureOptions, Device, Reading, SourceKind
 
 PAUSE = 0.02
 """Seconds between two questions whether a block is there. Measured: 1.9 % of a core, against 2.7 % at 4 ms."""
@@ -54,12 +48,13 @@ class PortAudioSource:
         self,
         kind: SourceKind,
         target: str = "",
+        options: CaptureOptions = CaptureOptions(),
         *,
         portaudio: PortAudio,
         default: Callable[[SourceKind], str | None] = default_endpoint,
     ) -> None:
         self.label = f"{kind}:{target}" if target else str(kind)
-        self._make = lambda: _Recording(kind, target, portaudio, default)
+        self._make = lambda: _Recording(kind, target, options, portaudio=portaudio, default=default)
         self._recording: _Recording | None = None
 
     async def open(self) -> AudioFormat:
@@ -115,12 +110,19 @@ class _Recording(threading.Thread):
     """One opening of a device. The thread makes, reads and closes everything that PortAudio gives."""
 
     def __init__(
-        self, kind: SourceKind, target: str, portaudio: PortAudio, default: Callable[[SourceKind], str | None]
+        self,
+        kind: SourceKind,
+        target: str,
+        options: CaptureOptions,
+        *,
+        portaudio: PortAudio,
+        default: Callable[[SourceKind], str | None],
     ) -> None:
         super().__init__(name="portaudio", daemon=True)
         self.label = f"{kind}:{target}"
         self._kind = kind
         self._target = target
+        self._options = options
         self._portaudio = portaudio
         self._default = default
         self._stopped = threading.Event()
@@ -129,7 +131,7 @@ class _Recording(threading.Thread):
     async def opened(self) -> FrameQueue:
         """Wait until the stream runs, and return the queue that it fills."""
         while self._outcome is None:  # noqa: ASYNC110 - a thread sets it
-            await anyio.sleep(BLOCK)
+            await anyio.sleep(PAUSE)
         if isinstance(self._outcome, SourceError):
             raise self._outcome
         return self._outcome
@@ -169,7 +171,7 @@ class _Recording(threading.Thread):
             format=self._portaudio.paInt16,
             input=True,
             input_device_index=index,
-            frames_per_buffer=int(BUFFER * form.rate),
+            frames_per_buffer=int(self._options.device_buffer * form.rate),
         )
         try:
             self._outcome = queue = FrameQueue(form)
@@ -179,7 +181,7 @@ class _Recording(threading.Thread):
                 stream.close()
 
     def _pump(self, stream: PortAudio, queue: FrameQueue, default: str | None) -> None:
-        block = int(BLOCK * queue.form.rate)
+        block = int(self._options.block * queue.form.rate)
         looks = 0
         while not self._stopped.is_set():
             available = stream.get_read_available()

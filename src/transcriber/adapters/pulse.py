@@ -10,7 +10,7 @@ from transcriber.adapters.miniaudio_stream import MiniaudioStream, capture_devic
 from transcriber.adapters.pulse_server import ServerSource, Stream, Watch, WrongDevice, check, list_sources
 from transcriber.core.device_choice import choose
 from transcriber.errors import DeviceLost, SourceError
-from transcriber.types import AudioFormat, Device, Reading, SourceKind
+from transcriber.types import AudioFormat, CaptureOptions, Device, Reading, SourceKind
 
 BACKEND = "PULSEAUDIO"
 
@@ -30,9 +30,15 @@ class PulseSource:
 
     live = True
 
-    def __init__(self, kind: SourceKind, target: str = "") -> None:
+    def __init__(
+        self,
+        kind: SourceKind,
+        target: str = "",
+        options: CaptureOptions = CaptureOptions(),
+    ) -> None:
         self._kind = kind
         self._target = target
+        self._options = options
         self._capture: _Capture | None = None
         self.label = f"{kind}:{target}" if target else str(kind)
 
@@ -45,7 +51,7 @@ class PulseSource:
 
         """
         await self.close()
-        self._capture = capture = _Capture(self._kind, self._target)
+        self._capture = capture = _Capture(self._kind, self._target, self._options)
         try:
             # A server that hangs must not hold up whoever cancels: the thread then cleans up behind itself.
             form = await anyio.to_thread.run_sync(capture.open, abandon_on_cancel=True)
@@ -77,9 +83,10 @@ class PulseSource:
 class _Capture:
     """One opening of a device: the stream, the queue that it fills, and the watch over it."""
 
-    def __init__(self, kind: SourceKind, target: str) -> None:
+    def __init__(self, kind: SourceKind, target: str, options: CaptureOptions) -> None:
         self._kind = kind
         self._target = target
+        self._options = options
         self._lock = threading.Lock()
         self._closed = False
         self._running: tuple[MiniaudioStream, Watch] | None = None
@@ -95,7 +102,7 @@ class _Capture:
         self.label = f"{self._kind}:{chosen.name}"
         application = f"Transcriber {next(_numbers)}"
         queue = FrameQueue(form)
-        stream = MiniaudioStream(identity, queue, BACKEND, application)
+        stream = MiniaudioStream(identity, queue, self._options, backend=BACKEND, application=application)
         ours = Stream(application, wanted, follows=not self._target)
         watch = Watch(ours, lambda error: queue.end(error, discard=isinstance(error, WrongDevice)))
         try:

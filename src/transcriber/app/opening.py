@@ -32,7 +32,7 @@ from transcriber.plugins import make_source, schemes
 from transcriber.ports import Source
 from transcriber.settings import Settings
 from transcriber.settings import Track as TrackSettings
-from transcriber.types import RATE, AudioFormat, Position, TrackName
+from transcriber.types import RATE, AudioFormat, CaptureOptions, Position, TrackName
 
 NANOSECONDS = 1_000_000_000
 
@@ -128,7 +128,9 @@ async def _to_the_end(close: Callable[[], Awaitable[None]]) -> None:
 
 
 def _make_source(text: str, settings: Settings) -> Source:
-    return make_source(parse_source(text, schemes=schemes()), settings.capture.pace)
+    given = settings.capture
+    options = CaptureOptions(pace=given.pace, block=given.block, device_buffer=given.device_buffer)
+    return make_source(parse_source(text, schemes=schemes()), options)
 
 
 def _format(form: AudioFormat | None) -> TrackFormat | None:

@@ -44,6 +44,7 @@ from transcriber.settings import Track
     metavar="OBJECTIVES",
     help="Exit with 6 unless they are met, for example 'coverage>=1.0,commit_p95<=2.5'.",
 )
+@click.option("--no-status", is_flag=True, expose_value=False, hidden=True)  # there is no status page to leave out yet
 @options.config
 @options.logs
 def command(

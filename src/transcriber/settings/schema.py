@@ -85,10 +85,15 @@ class Capture(Section, frozen=True, kw_only=True):
         Meta(description="How fast a file is read: as it sounds, or as fast as it is taken. Devices have their own."),
     ] = "realtime"
     block: Annotated[float, Meta(ge=0.03, le=0.128, description="Seconds of audio read from a device at a time.")] = (
-        0.032
+        0.04
     )
     device_buffer: Annotated[
-        float, Meta(ge=0.1, le=10.0, description="Seconds of audio the device may hold before it drops some.")
+        float,
+        Meta(
+            ge=0.1,
+            le=10.0,
+            description="Seconds of audio that WASAPI holds for a late reader; PulseAudio holds 2 s or more.",
+        ),
     ] = 0.5
 
 
