@@ -20,7 +20,7 @@ type Progress = Callable[[float], None]
 
 
 @click.command("transcribe")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--format",
     "style",
