@@ -72,7 +72,7 @@ async def test_a_device_that_stays_gone_ends_its_track_by_name_and_the_others_go
     play([silence(0.5), *gone * 9], [silence(SECONDS)], live=True)
     transcriber = Transcriber(settings_for("loopback", "microphone"))
     envelopes = await run(transcriber)
-    fault = transcriber.session.fault()
+    fault = transcriber.session.tracks[0].fault
     assert isinstance(fault, NoDeviceError)
     assert "headset" in str(fault)
     lost, other = transcriber.summary.tracks
@@ -145,7 +145,6 @@ async def test_a_session_whose_tracks_hold_nothing_is_sound(play, settings_for):
     play([], [])
     transcriber = Transcriber(settings_for("loopback", "microphone"))
     await run(transcriber)
-    assert transcriber.session.fault() is None
     assert transcriber.summary.complete
     assert verify(SessionFolder.view(transcriber.folder)).ok
 

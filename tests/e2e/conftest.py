@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -155,8 +156,8 @@ def start(home):
 
     yield begin
     for program in started:
-        if program.process.is_running():
-            program.process.kill()
+        with suppress(psutil.NoSuchProcess):
+            program.kill()
 
 
 @pytest.fixture(scope="module")
