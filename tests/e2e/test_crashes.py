@@ -39,7 +39,7 @@ def killed(start, model, session_of):
     folder = session_of("killed")
     [engine] = program.children("engine.worker")
     engine.suspend()  # so that there is something left to transcribe
-    program.until(lambda: frames(folder) > 8 * RATE)
+    program.until(lambda: frames(folder) > 6 * RATE)
     program.kill()
     engine.resume()
     program.end(orphans=True)

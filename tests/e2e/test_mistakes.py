@@ -27,6 +27,7 @@ def files(home):
     (home / "taken").write_text("a file where a folder should be")
     (home / "key.toml").write_text("[engine]\nmodle = 'tiny'\n")
     (home / "value.toml").write_text("[buffering]\nwatermark = 7\n")
+    (home / "quick.toml").write_text("[supervision]\ndelay = 0.0\n")
     (home / "broken.toml").write_text("[engine\n")
     return home
 
@@ -138,7 +139,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_ends_the_run_and_keeps_what_it_took(transcriber, small_disk):
     ended = transcriber(
         *("run", "--source", "file:speech.flac", "--source", "b=file:speech.flac", "--source", "c=file:speech.flac"),
-        *("--pace", "fast", "--model", "small", "--sessions", str(small_disk)),
+        *("--pace", "fast", "--model", "small", "--sessions", small_disk, "--config", "quick.toml"),
     )
     ended.failed(5, "No space left", "transcriber resume ")
     sizes = [path.stat().st_size for path in small_disk.glob("*/audio/*/*.wav")]
