@@ -1,10 +1,11 @@
 """A session in which a part fails for good: what is kept, what is told, and by which error."""
 
+import anyio
 import pytest
 
 from transcriber import NoDeviceError, StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
-from transcriber.adapters.engine.scripted import say, silence
+from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
 from transcriber.adapters.recording import RecordingReader, TrackRecording
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
@@ -12,14 +13,35 @@ from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.app import opening
+from transcriber.app.engine import EngineSupply
 from transcriber.app.session import cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
+from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import RATE, GapReason, Position
 
 pytestmark = pytest.mark.anyio
 
 SECONDS = 3
+
+
+class Client(ScriptedEngine):
+    """Stands where the client of the engine process does."""
+
+    def rss(self) -> int:
+        return 0
+
+
+class Idle:
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+
+@pytest.fixture(autouse=True)
+def _scripted_engine(monkeypatch):
+    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
+    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
+    monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
 
 
 @pytest.fixture
@@ -136,6 +158,8 @@ async def test_a_disk_that_fails_for_a_while_costs_no_sample(play, settings_for,
     monkeypatch.setattr(TrackRecording, "append", fail)
     await run(transcriber)
     recording = RecordingReader(transcriber.folder / "audio" / "t0", transcriber.folder / "journal" / "t0")
+    assert transcriber.summary.complete
+    assert transcriber.summary.tracks[0].words == 8
     [block] = recording.read(Position(0), recording.durable)
     assert block.pcm == say(["one", "two"] * 4)
     assert next(failures, None) is None
