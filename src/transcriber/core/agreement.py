@@ -8,7 +8,7 @@ The policy is from Macháček, Dabre, Bojar: "Turning Whisper into Real-Time Tra
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -76,15 +76,15 @@ class LocalAgreement:
     tail: tuple[Word, ...] = ()
     _until: Position = Position(0)  # no word begins before it
 
-    def partial(self, hypothesis: Sequence[Word], before: Position | None = None) -> tuple[Word, ...]:
+    def partial(self, hypothesis: Sequence[Word], stable: Callable[[Word], bool] | None = None) -> tuple[Word, ...]:
         """Take a hypothesis for the utterance so far; return the words that are committed by it.
 
-        A word that ends after `before` is not committed, even if it is agreed on: what comes next may change it.
+        None is committed from the first on that is not `stable`, even if it is agreed on.
         """
         words = continuation(hypothesis, self.committed)
 
         def agreed(now: Word, last: Word) -> bool:
-            return spelling(now) == spelling(last) and (before is None or now.end <= before)
+            return spelling(now) == spelling(last) and (stable is None or stable(now))
 
         pairs = zip(words, self.tail, strict=False)
         return self._commit(words, sum(1 for _ in takewhile(lambda pair: agreed(*pair), pairs)))

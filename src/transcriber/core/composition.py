@@ -11,13 +11,14 @@ hears again are recognised by place and spelling, and left as they were committe
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from transcriber.core.agreement import LocalAgreement
 from transcriber.core.endpointing import Endpointing, EndpointingRules, Utterance
 from transcriber.core.guards import invented, repetitive, without_loops
 from transcriber.core.language import LanguageVote
+from transcriber.core.words import pause, placed, split
 from transcriber.events import Committed, Event, GapFound, Partial, SegmentClosed
 from transcriber.types import (
     RATE,
@@ -32,8 +33,6 @@ from transcriber.types import (
     Word,
 )
 
-SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width marks are what is meant
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionRules:
@@ -44,8 +43,12 @@ class CompositionRules:
     """Speech to wait for before the first pass: a decode of less is mostly wrong."""
     interval: int = RATE // 2
     """New audio to wait for between two passes."""
-    holdback: int = 0
-    """Words that end so close to the end of a pass are not committed by it."""
+    holdback: int = RATE // 5
+    """Words that end so close to the end of a pass are not committed by it: their sounds may not be complete."""
+    doubtful: float = 0.3
+    """Probability below which a word is not committed although two passes agree on it, but for `patience`."""
+    patience: int = 2 * RATE
+    """Time after which a doubtful word is committed all the same, so that it does not hold up all that follow."""
     context: int = 20 * RATE
     """Length of a pass up to which it begins with earlier utterances."""
     trim_after: int = 14 * RATE
@@ -172,15 +175,15 @@ class Composition:
                 # What loops in context rarely does alone: the next pass is over the utterance and nothing else.
                 self._context = deque([alone])
                 return []
-            words = () if invented(hypothesis) else _placed(hypothesis, task)
+            words = () if invented(hypothesis) else placed(hypothesis.words, task.start, task.end)
             words = without_loops(words) if repetitive(hypothesis) else words
             if words:
                 self.language.heard(hypothesis.language)
             return self._finish(words, hypothesis.language, self._waiting[0].end)
         if repetitive(hypothesis) or invented(hypothesis):
             return []
-        settled = Position(task.end - self.rules.holdback)
-        entries = self._commit(self._policy.partial(_placed(hypothesis, task), settled))
+        words = placed(hypothesis.words, task.start, task.end)
+        entries = self._commit(self._policy.partial(words, lambda word: self._stable(word, task.end)))
         return entries + self._trim(task, hypothesis.language) + self._partial()
 
     def failed(self) -> list[Entry]:
@@ -209,11 +212,17 @@ class Composition:
         said, self._open = self._open, list[Word]()
         if isinstance(utterance, Utterance) and utterance.continues:
             # Passes over the open utterance may have committed words beyond the place where it was cut later.
-            said, self._open = _split(said, utterance.end)
+            said, self._open = split(said, utterance.end)
         entries += self._close(utterance.start, said, language)
         stale = [Entry(Partial(self.track, utterance.end, ""))] if self._shown and not entries else []
         self._shown = ""
         return stale + _with_coverage(entries, self._cover(utterance.start, end))
+
+    def _stable(self, word: Word, end: Position) -> bool:
+        """Tell whether a pass that ends at `end` may commit a word, if it agrees with the one before it."""
+        age = end - word.end
+        certain = word.probability >= self.rules.doubtful or age >= self.rules.patience
+        return certain and age >= self.rules.holdback
 
     def _commit(self, words: Sequence[Word]) -> list[Entry]:
         self._open.extend(words)
@@ -224,10 +233,10 @@ class Composition:
         since = self.endpointing.speaking_since
         if self._waiting or since is None or task.end - since < self.rules.trim_after:
             return []
-        cut = _pause(self._open, self._policy.tail, anywhere=task.end - since >= self.rules.trim_always)
+        cut = pause(self._open, self._policy.tail, anywhere=task.end - since >= self.rules.trim_always)
         if cut is None or not since < cut < self.endpointing.voiced_until:
             return []
-        said, self._open = _split(self._open, cut)
+        said, self._open = split(self._open, cut)
         self.endpointing.trim(cut)
         return _with_coverage(self._close(since, said, language), self._cover(since, cut))
 
@@ -259,37 +268,6 @@ class Composition:
             now.missing + (span if missing else 0),
         )
         return self.coverage
-
-
-def _placed(hypothesis: Hypothesis, task: Pass) -> list[Word]:
-    """Put the words of a hypothesis on the track's clock; none ends after the audio that it was heard in."""
-
-    def place(moment: float) -> Position:
-        return Position(min(task.start + round(moment * RATE), task.end))
-
-    return [
-        Word(word.text, place(word.start), place(word.end), round(word.probability, 3)) for word in hypothesis.words
-    ]
-
-
-def _split(words: Sequence[Word], position: Position) -> tuple[list[Word], list[Word]]:
-    """Part words by whether their middle comes before a position."""
-    count = sum(1 for word in words if (word.start + word.end) // 2 < position)
-    return list(words[:count]), list(words[count:])
-
-
-def _pause(committed: Sequence[Word], tail: Iterable[Word], *, anywhere: bool) -> Position | None:
-    """Return the middle of the pause after the last committed end of a sentence, or else of the longest pause."""
-    following = [*committed[1:], *list(tail)[:1]]
-    pauses = list(zip(committed, following, strict=False))
-    ends = [pair for pair in pauses if pair[0].text.endswith(SENTENCE_ENDS)]
-    if ends:
-        before, after = ends[-1]
-    elif anywhere and pauses:
-        before, after = max(pauses, key=lambda pair: pair[1].start - pair[0].end)
-    else:
-        return None
-    return Position((before.end + after.start) // 2)
 
 
 def _with_coverage(entries: list[Entry], coverage: Coverage) -> list[Entry]:
