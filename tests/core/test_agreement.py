@@ -196,3 +196,11 @@ def test_spelling_ignores_case_marks_and_form(one, other):
         return Word(text, Position(0), Position(1), 1.0)
 
     assert spelling(word(one)) == spelling(word(other))
+
+
+def test_a_word_that_is_not_stable_holds_up_those_after_it_until_it_is():
+    policy = LocalAgreement()
+    policy.partial(spoken("a b c"))
+    assert texts(policy.partial(spoken("a b c"), lambda word: word.text.strip() != "b")) == "a"
+    assert texts(policy.tail) == "b c"
+    assert texts(policy.partial(spoken("a b c"), lambda _: True)) == "b c"

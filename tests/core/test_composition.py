@@ -601,3 +601,24 @@ def test_the_language_is_fixed_once_utterances_agree():
 def test_a_track_of_nothing_but_a_gap_is_complete(reason):
     track = Track().gap(3, reason)
     assert_complete(track, lives(track, 0))
+
+
+def hear_twice(probability: float, seconds: float, rules: CompositionRules) -> list[str]:
+    """Return what two equal passes commit of an utterance that goes on; its last word ends 0.3 s after it began."""
+    composition, record = Composition(TRACK, rules), Record()
+    for length in (seconds, seconds + 0.5):
+        composition.feed([0.9] * (samples(length) // WINDOW - composition.endpointing.position // WINDOW))
+        compose(composition, record, lambda *_: hypothesis_of("word", probability=probability), passes=1)
+    return record.texts
+
+
+def test_a_doubtful_word_is_committed_only_after_a_while():
+    rules = CompositionRules(doubtful=0.3, patience=2 * RATE)
+    assert hear_twice(0.31, 1.0, rules) == ["word"]
+    assert hear_twice(0.29, 1.0, rules) == []
+    assert hear_twice(0.29, 2.0, rules) == ["word"]
+
+
+def test_a_word_at_the_very_end_of_a_pass_is_not_committed_by_it():
+    assert hear_twice(0.9, 0.5, CompositionRules(holdback=RATE // 5, first_pass=RATE // 4)) == ["word"]
+    assert hear_twice(0.9, 0.5, CompositionRules(holdback=RATE, first_pass=RATE // 4)) == []
