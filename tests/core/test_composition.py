@@ -606,7 +606,7 @@ def test_a_track_of_nothing_but_a_gap_is_complete(reason):
 def hear_twice(probability: float, seconds: float, rules: CompositionRules) -> list[str]:
     """Return what two equal passes commit of an utterance that goes on; its last word ends 0.3 s after it began."""
     composition, record = Composition(TRACK, rules), Record()
-    for length in (seconds, seconds + 0.5):
+    for length in (seconds, seconds + 0.6):
         composition.feed([0.9] * (samples(length) // WINDOW - composition.endpointing.position // WINDOW))
         compose(composition, record, lambda *_: hypothesis_of("word", probability=probability), passes=1)
     return record.texts
