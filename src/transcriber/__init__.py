@@ -1,10 +1,7 @@
 """Record what a computer plays and hears, transcribe it live, and never lose a word.
 
-    from transcriber import Transcriber, load_settings
-
-    async with Transcriber(load_settings(None, {}, {"engine.language": "en"})) as transcriber:
-        async for result in transcriber.results():
-            print(result)
+`Transcriber` is a session as an async context manager, `load_settings` gives it its settings; `examples/embed.py` shows
+both at work. The command line is `transcriber.cli`.
 """
 
 from importlib import import_module

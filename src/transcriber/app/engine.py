@@ -46,12 +46,12 @@ def language_of(settings: Engine) -> str | None:
 class EngineSupply:
     """Provides the client with processes. `error` says why there is no engine, once there will be none.
 
-    `changed` is told each change of the engine's state: before, after, and why.
+    `changed` is told each new state of the engine, and why.
     """
 
     settings: Engine
     client: EngineClient
-    changed: Callable[[str, str, str], None]
+    changed: Callable[[str, str], None]
     log: Log
     state: str = "starting"
     model: str = ""
@@ -112,5 +112,5 @@ class EngineSupply:
         self._change("absent", brief(error))
 
     def _change(self, state: str, reason: str) -> None:
-        before, self.state = self.state, state
-        self.changed(before, state, reason)
+        self.state = state
+        self.changed(state, reason)

@@ -89,8 +89,8 @@ async def offline(settings: Settings, log: Log | None = None) -> AsyncGenerator[
     log = log or SilentLog()
     client = make_client(settings.engine)
 
-    def changed(before: str, after: str, reason: str) -> None:
-        log.info("state_changed", component="engine", before=before, after=after, reason=reason)
+    def changed(state: str, reason: str) -> None:
+        log.info("state_changed", component="engine", after=state, reason=reason)
 
     supply = EngineSupply(settings.engine, client, changed, log)
 

@@ -13,6 +13,10 @@ UNTOLD = 256
 """State changes that may wait to be published. More than that at once is a storm of which the log has the rest."""
 
 
+STARTING = "starting"
+"""State of a component before anything was told of it."""
+
+
 class Log(Protocol):
     """A structlog logger, or anything like it: an event in snake case, and fields that never hold what was said."""
 
@@ -45,12 +49,16 @@ class Reporter:
         self._log = log
         self._transcript = transcript
         self._changes = Link[StateChanged]("reports", UNTOLD)
+        self._states: dict[tuple[str, TrackName | None], str] = {("session", None): "recording"}
         self._ended = False
 
-    def changed(self, component: str, before: str, after: str, reason: str, *, track: TrackName | None = None) -> None:
-        """Report that a component went from one state to another."""
+    def changed(self, component: str, after: str, reason: str, *, track: TrackName | None = None) -> None:
+        """Report that a component is in another state than it was."""
+        before = self._states.get((component, track), STARTING)
+        self._states[component, track] = after
         self._log.info("state_changed", component=component, track=track, before=before, after=after, reason=reason)
-        self._tell(StateChanged(component, before, after, reason, track))
+        if not self._ended:
+            self._changes.offer(StateChanged(component, before, after, reason, track))
 
     def supervised(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
         """Report what a supervisor did."""
@@ -58,16 +66,18 @@ class Reporter:
         match event:
             case supervised.ChildFailed(child=child, error=error):
                 log.warning("actor_failed", component=child, track=track, exc_info=error)
-                self._tell(StateChanged(child, "running", "failed", brief(error), track))
+                self.changed(child, "failed", brief(error), track=track)
             case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
-                self.changed(child, "failed", "restarting", f"restart {attempt} of {limit}", track=track)
+                self.changed(child, "restarting", f"restart {attempt} of {limit}", track=track)
             case supervised.ChildFellBack(child=child):
-                self.changed(child, "failed", "fallback", "the restarts are spent", track=track)
+                self.changed(child, "fallback", "the restarts are spent", track=track)
             case supervised.ChildGivenUp(child=child, error=error):
                 log.error("actor_given_up", component=child, track=track, exc_info=error)
-                self._tell(StateChanged(child, "failed", "given up", brief(error), track))
+                self.changed(child, "given up", brief(error), track=track)
             case supervised.ChildReady(child=child):
                 log.info("actor_ready", component=child, track=track)
+                if self._states.setdefault((child, track), "running") in {"restarting", "fallback"}:
+                    self.changed(child, "running", "a new life is ready", track=track)
             case supervised.ChildBecameZombie(child=child):
                 log.error("actor_hangs", component=child, track=track)
             case supervised.ChildStopped(child=child, error=Exception() as error):
@@ -88,10 +98,6 @@ class Reporter:
         """Let `run` return once everything is told. What is reported later is only logged."""
         self._ended = True
         self._changes.end()
-
-    def _tell(self, change: StateChanged) -> None:
-        if not self._ended:
-            self._changes.offer(change)
 
 
 def brief(error: BaseException) -> str:

@@ -111,7 +111,7 @@ class Session:
     def stop(self, reason: str) -> None:
         """End the captures in order; what was captured is still transcribed. Nothing happens after the end."""
         if self.summary is None:
-            self.services.reporter.changed("session", "recording", "finishing", reason)
+            self.services.reporter.changed("session", "finishing", reason)
             for track in self.tracks:
                 track.stop()
 

@@ -176,9 +176,7 @@ def make_transcription(
         engine=services.engine,
         transcript=services.publisher,
         restore=partial(services.restore, track),
-        suspended=lambda error: services.reporter.changed(
-            "transcription", "running", "suspended", brief(error), track=track
-        ),
+        suspended=lambda error: services.reporter.changed("transcription", "suspended", brief(error), track=track),
         prompt=settings.prompt,
         hotwords=settings.hotwords,
     )
