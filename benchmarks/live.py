@@ -39,7 +39,7 @@ def first_seen(events: list[dict]) -> list[float]:
             shown.append((event["emitted"], event["text"].casefold()))
         elif event["event"] == "commit":
             for word in event["words"]:
-                spelled = word["text"].strip(" .,?!").casefold()
+                spelled = word["word"].strip(" .,?!").casefold()
                 seen = [at for at, text in shown if spelled in text and at >= word["end"] - 0.5]
                 delays.append(min([*seen, event["emitted"]]) - word["end"])
             shown = [entry for entry in shown if entry[0] > event["emitted"] - 5]
@@ -58,9 +58,9 @@ def faithful(events: list[dict]) -> bool:
     pending = ""
     for event in events:
         if event["event"] == "commit":
-            pending += "".join(word["text"] for word in event["words"])
+            pending += "".join(word["word"] for word in event["words"])
         elif event["event"] == "segment":
-            text = "".join(word["text"] for word in event["words"])
+            text = "".join(word["word"] for word in event["words"])
             if not pending.startswith(text):
                 return False
             pending = pending[len(text) :]
