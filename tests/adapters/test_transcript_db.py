@@ -3,10 +3,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.transcript_db import TranscriptCounts, TranscriptDatabase
 from transcriber.errors import StorageError
 from transcriber.events import (
@@ -212,7 +214,9 @@ def test_numbers_are_never_given_twice_though_nothing_was_stored(path):
 
 CHILD = """
 import sys
+import threading
 from pathlib import Path
+from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.events import Envelope, SegmentClosed
 from transcriber.types import Coverage, Segment, Word
@@ -341,6 +345,44 @@ def test_a_connection_given_up_is_replaced(database, publish):
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         stuck.execute("SELECT 1")
     assert publish(SegmentClosed(segment("c", 100)))
+
+
+def test_a_call_given_up_in_the_middle_changes_nothing_when_it_wakes_up(database, publish):
+    def stuck() -> None:
+        with database._transaction() as connection:
+            connection.execute("INSERT INTO cursor VALUES ('them', 10, 10, 0, 0)")
+            database.disconnect()
+
+    with pytest.raises(StorageError, match="given up"):
+        stuck()
+    assert database.cursor(THEM) == coverage(0)
+    assert publish(Committed(THEM, words("a b")), coverage(20))
+
+
+def test_nothing_is_read_until_a_call_given_up_in_its_commit_is_settled(database, publish, monkeypatch):
+    """What was read before it commits would be decoded, and stored, a second time."""
+    monkeypatch.setattr(schema, "_BUSY_SECONDS", 0.0)
+    begun, wake = threading.Event(), threading.Event()
+
+    def hang(statement: str) -> None:
+        if statement == "COMMIT":
+            begun.set()
+            wake.wait()
+
+    database._connection.set_trace_callback(hang)
+    stuck = threading.Thread(target=publish, args=(Committed(THEM, words("a b")), coverage(20)))
+    stuck.start()
+    begun.wait()
+    database.disconnect()
+    try:
+        with pytest.raises(StorageError, match="locked"):
+            database.open_words(THEM)
+    finally:
+        wake.set()
+        stuck.join()
+    assert database.open_words(THEM) == list(words("a b"))
+    assert publish(Committed(THEM, words("c", 20)), coverage(30))
+    assert publish(SegmentClosed(segment("a b c")))
 
 
 def test_every_table_and_column_is_documented(database):

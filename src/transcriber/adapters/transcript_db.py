@@ -45,6 +45,8 @@ class TranscriptDatabase:
         self._path = path
         self._writable = writable
         self._busy = False
+        self._turn = 0  # calls of an earlier turn were given up, and change nothing any more
+        self._unsettled = False  # whether one of them may still be in the middle of its transaction
         self._connection: sqlite3.Connection | None = self._connect()
 
     @classmethod
@@ -71,10 +73,14 @@ class TranscriptDatabase:
     def disconnect(self) -> None:
         """Let the next call open a new connection. For who gave a call that missed the disk's deadline.
 
-        The old connection is closed by whoever is stuck in it.
+        Whoever is stuck in the old connection closes it, and commits only if it had begun to: so the next call first
+        waits until that is settled either way, and what is read from then on stays true.
         """
         connection, self._connection = self._connection, None
-        if connection is not None and not self._busy:
+        busy, self._busy = self._busy, False
+        self._turn += 1
+        self._unsettled |= busy
+        if connection is not None and not busy:
             connection.close()
 
     def apply(
@@ -206,35 +212,53 @@ class TranscriptDatabase:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-                connection.execute("COMMIT")
+                self._commit(connection)
             except BaseException:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
                 raise
 
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        if connection is not self._connection:
+            raise sqlite3.OperationalError("the disk did not answer in time, and this call was given up")
+        connection.execute("COMMIT")
+
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
         """Give the connection; an error of the database closes it, and comes out as StorageError."""
+        turn = self._turn
         connection = self._connection or self._connect()
-        self._connection = connection
-        self._busy = True
+        if turn == self._turn:
+            self._connection = connection
+            self._busy = True
         try:
             yield connection
         except sqlite3.IntegrityError as error:
             raise ValueError(f"the event contradicts the transcript: {error}") from error
         except sqlite3.Error as error:
-            self._connection = None
+            if turn == self._turn:
+                self._connection = None
             raise self._explain(error) from error
         finally:
-            self._busy = False
+            if turn == self._turn:
+                self._busy = False
             if connection is not self._connection:
                 connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            return schema.connect(self._path) if self._writable else schema.connect_to_read(self._path)
+            connection = schema.connect(self._path) if self._writable else schema.connect_to_read(self._path)
         except sqlite3.Error as error:
             raise self._explain(error) from error
+        try:
+            if self._unsettled:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+                self._unsettled = False
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._explain(error) from error
+        return connection
 
     def _explain(self, error: sqlite3.Error) -> StorageError:
         return StorageError(f"{self._path}: {error}; check the disk, or resume the session to repair it")
