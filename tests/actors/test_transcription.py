@@ -355,6 +355,35 @@ async def test_what_no_engine_can_decode_is_a_gap_and_the_rest_is_transcribed():
     assert world.suspended == []
 
 
+class Deaf(World):
+    """Its first question about samples after `since` fails in every engine."""
+
+    since = 0.0
+    asked = 0
+
+    async def probabilities(self, pcm, state):
+        self.asked += len(pcm) // 2
+        if self.asked > self.since:
+            self.since = float("inf")
+            raise RequestFailed("three engines died on it")
+        return await super().probabilities(pcm, state)
+
+
+@pytest.mark.parametrize("since", [5 * RATE, 6.4 * RATE])
+async def test_what_no_engine_can_judge_is_a_gap_and_the_rest_is_transcribed(since):
+    # The last window before the gap, which begins at 6.4 s, is not whole.
+    world = Deaf(say(TALK), silence(2), silence(2.007), 0.5, say(NAMES), silence(1))
+    world.since = since
+    await world.live()
+    [lost, device] = world.transcript.gaps
+    assert lost.reason is GapReason.ENGINE
+    assert since - RATE < lost.start < lost.end <= device.start == world.pieces[3].start
+    assert world.transcript.said == TALK + NAMES
+    assert world.transcript.coverage.position == world.end
+    assert world.transcript.coverage.missing == sum(gap.end - gap.start for gap in (lost, device))
+    assert world.suspended == []
+
+
 async def test_a_partial_that_fails_costs_nothing():
     world = World(silence(0.5), say(NAMES), silence(1))
     world.engine.fail(2)

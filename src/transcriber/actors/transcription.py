@@ -11,7 +11,7 @@ from transcriber.core.ring import Ring
 from transcriber.errors import EngineError, RequestFailed
 from transcriber.link import Link
 from transcriber.ports import Engine, Recording, Transcript, Vad
-from transcriber.types import RATE, SAMPLE_BYTES, Block, DecodeRequest, Gap, Hypothesis, Position
+from transcriber.types import RATE, SAMPLE_BYTES, Block, DecodeRequest, Gap, GapReason, Hypothesis, Position
 from transcriber.watermark import Watermark
 
 WINDOW_BYTES = WINDOW * SAMPLE_BYTES
@@ -105,23 +105,29 @@ class Transcription:
             block = piece.after(self._heard)
             self._ring.append(block)
             self._windows += block.pcm
-            await self._detect()
+            await self._detect(len(self._windows) // WINDOW_BYTES * WINDOW_BYTES)
         self._heard = piece.end
         self._news.set()
 
-    async def _detect(self) -> None:
-        whole = len(self._windows) // WINDOW_BYTES * WINDOW_BYTES
-        if whole:
-            pcm = bytes(self._windows[:whole])
-            probabilities, self._vad_state = await self.vad.probabilities(pcm, self._vad_state)
-            del self._windows[:whole]
-            self._composition.feed(probabilities)
-
     async def _fill_window(self) -> None:
         """Let the last samples before a gap or the end be judged, as if silence followed."""
-        if self._windows:
-            self._windows += bytes(WINDOW_BYTES - len(self._windows))
-            await self._detect()
+        await self._detect(len(self._windows))
+
+    async def _detect(self, size: int) -> None:
+        """Have the first `size` bytes of `_windows` judged."""
+        if not size:
+            return
+        pcm = bytes(self._windows[:size]) + bytes(-size % WINDOW_BYTES)
+        try:
+            probabilities, self._vad_state = await self.vad.probabilities(pcm, self._vad_state)
+        except RequestFailed:
+            # Neither speech nor silence can be told: a gap by name, and the rest of the track goes on.
+            start = self._composition.endpointing.position
+            self._composition.gap(Gap(start, Position(start + size // SAMPLE_BYTES), GapReason.ENGINE))
+            self._vad_state = b""
+        else:
+            self._composition.feed(probabilities)
+        del self._windows[:size]
 
     # Composing: speech to words
 
