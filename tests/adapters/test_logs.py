@@ -175,6 +175,14 @@ def test_a_file_is_readable_by_its_owner_alone(tmp_path):
     assert (tmp_path / "logs/a.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="HOME is not asked there")
+def test_a_file_may_be_in_the_users_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with open_logger(file="~/a.jsonl") as log:
+        log.info("hello")
+    assert (tmp_path / "a.jsonl").stat().st_size > 0
+
+
 def test_a_file_that_has_grown_is_renamed_and_the_oldest_goes(tmp_path):
     target = FileTarget(tmp_path / "a.jsonl", rotate_bytes=10)
     for number in range(14):

@@ -102,6 +102,12 @@ def transcriber(capsys):
     return run
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="HOME is not asked there")
+def test_the_folder_may_be_in_the_users_own(transcriber, sessions, monkeypatch):
+    monkeypatch.setenv("HOME", str(sessions.parent))
+    assert transcriber("sessions", "list", "--sessions", "~/recordings")[1] == transcriber("sessions", "list")[1]
+
+
 def test_list_names_every_session_oldest_first(transcriber):
     code, out, _ = transcriber("sessions", "list")
     assert code == 0

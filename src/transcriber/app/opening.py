@@ -149,7 +149,7 @@ def _create_folder(settings: Settings, opened: list[_Opened]) -> SessionFolder:
         for track in opened
     ]
     return SessionFolder.create(
-        Path(settings.session.folder).expanduser().absolute(),
+        settings.session.place.absolute(),
         entries,
         model=settings.engine.model,
         app=version("transcriber"),

@@ -28,7 +28,7 @@ def command(session: str, config: Path | None) -> None:
     With the model and the language that it was begun with, unless others are named here.
     """
     settings = options.load_settings(config)
-    folder = SessionFolder.view(find(Path(settings.session.folder).expanduser(), session))
+    folder = SessionFolder.view(find(settings.session.place, session))
     if folder.clean:
         click.echo(f"{folder.id} is complete: there is nothing to resume", err=True)
         return

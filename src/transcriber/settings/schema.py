@@ -4,6 +4,7 @@ Times are seconds, sizes are bytes and shares are fractions of 1 unless a descri
 the tuning guide's where they can work; `docs/settings.md` says where they cannot, and what is done instead.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -51,6 +52,11 @@ class Session(Section, frozen=True, kw_only=True):
         """Refuse what cannot be part of a folder's name on every platform."""
         if self.name:
             _check_name(self.name)
+
+    @property
+    def place(self) -> Path:
+        """The folder that holds the sessions; `~` is the user's own."""
+        return Path(self.folder).expanduser()
 
 
 class Track(Section, frozen=True, kw_only=True):

@@ -82,6 +82,6 @@ def _target(file: str, descriptor: int) -> Target:
     if not file:
         return DescriptorTarget(descriptor)
     try:
-        return FileTarget(Path(file))
+        return FileTarget(Path(file).expanduser())
     except OSError as error:
         raise ConfigError(f"logs.file: {file} cannot be written: {error.strerror or error}") from error

@@ -140,7 +140,7 @@ def remove(config: Path | None, session: str, *, yes: bool) -> None:
 
 
 def _parent(config: Path | None) -> Path:
-    return Path(options.load_settings(config).session.folder)
+    return options.load_settings(config).session.place
 
 
 def _find(config: Path | None, session: str) -> SessionEntry:
