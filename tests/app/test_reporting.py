@@ -61,6 +61,7 @@ async def test_a_first_start_is_no_news_and_tracks_do_not_share_states():
     def life(reporter):
         reporter.supervised(ChildReady("track me", "capture"), ME)
         reporter.supervised(ChildReady("track them", "capture"), TrackName("them"))
+        reporter.supervised(ChildReady("session", "engine"))
         reporter.changed("engine", "loading", "tiny.en")
         reporter.changed("session", "finishing", "asked to stop")
 
@@ -68,6 +69,14 @@ async def test_a_first_start_is_no_news_and_tracks_do_not_share_states():
         StateChanged("engine", "starting", "loading", "tiny.en", None),
         StateChanged("session", "recording", "finishing", "asked to stop", None),
     ]
+
+
+async def test_an_error_that_may_quote_what_was_said_is_told_by_its_type_alone():
+    def life(reporter):
+        for error in (ValueError("no such word: secret"), ExceptionGroup("", [KeyError("secret")])):
+            reporter.supervised(ChildFailed("track me", "transcription", error), ME)
+
+    assert [event.reason for event in await told(life)] == ["ValueError", "KeyError"]
 
 
 async def test_a_state_that_cannot_be_stored_ends_nothing():

@@ -2,16 +2,16 @@
 
 from typing import Protocol, cast
 
-from transcriber.errors import StorageError
+from transcriber.errors import StorageError, TranscriberError
 from transcriber.events import StateChanged
 from transcriber.link import Link
 from transcriber.ports import Transcript
+from transcriber.supervision import ChildError
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
 
 UNTOLD = 256
 """State changes that may wait to be published. More than that at once is a storm of which the log has the rest."""
-
 
 STARTING = "starting"
 """State of a component before anything was told of it."""
@@ -49,7 +49,10 @@ class Reporter:
         self._log = log
         self._transcript = transcript
         self._changes = Link[StateChanged]("reports", UNTOLD)
-        self._states: dict[tuple[str, TrackName | None], str] = {("session", None): "recording"}
+        self._states: dict[tuple[str, TrackName | None], str] = {
+            ("session", None): "recording",
+            ("engine", None): STARTING,
+        }
         self._ended = False
 
     def changed(self, component: str, after: str, reason: str, *, track: TrackName | None = None) -> None:
@@ -101,7 +104,17 @@ class Reporter:
 
 
 def brief(error: BaseException) -> str:
-    """Return an error in one line; of a group, its first error."""
+    """Return an error in one line, as it may stand in a log; of a group, its first error.
+
+    A message that neither Transcriber nor the system worded may quote what was being worked on: its type is all that
+    is told.
+    """
     if isinstance(error, BaseExceptionGroup):
         return brief(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
-    return " ".join(str(error).split()) or type(error).__name__
+    worded = isinstance(error, TranscriberError | ChildError | OSError)
+    return (worded and in_one_line(error)) or type(error).__name__
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the message of an error, whatever it holds, in one line."""
+    return " ".join(str(error).split())

@@ -13,7 +13,7 @@ import anyio
 from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, TrackReading
 from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
-from transcriber.app.reporting import brief
+from transcriber.app.reporting import in_one_line
 from transcriber.app.services import Services
 from transcriber.errors import SourceError, TranscriberError
 from transcriber.events import SessionStarted, Summary
@@ -228,4 +228,5 @@ def cause(error: Exception) -> TranscriberError:
             return leaf
         if isinstance(leaf, ExceptionGroup):
             leaves.extend(cast("ExceptionGroup[Exception]", leaf).exceptions)
-    return TranscriberError(f"unexpected {type(leaves[-1]).__name__}: {brief(error)}; the log has the whole story")
+    first = next(leaf for leaf in leaves if not isinstance(leaf, ExceptionGroup))
+    return TranscriberError(f"unexpected {type(first).__name__}: {in_one_line(first)}; the log says where")
