@@ -10,6 +10,7 @@ believing that it still has it. So nobody waits inside the stream here: a task w
 at once. No cancel, anyio's or native, can come between.
 """
 
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import Self
 
 import anyio
 from anyio.lowlevel import checkpoint
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,8 @@ class Link[T]:
         self._desk = _Desk[T](attempts, on_poison)
         self._refused = self._peak = 0
         self._ended = False
-
-    def __del__(self) -> None:
-        # A link is memory and nothing else: to drop one is no leak, so anyio need not warn of one.
-        if hasattr(self, "_desk"):
-            self._send.close()
-            self._receive.close()
+        # To drop a link is no leak, so anyio need not warn. (`__del__` may come after that of the streams.)
+        weakref.finalize(self, _close, self._send, self._receive)
 
     async def put(self, message: T) -> None:
         """Give a message to the reader; wait while the link is full, also while its reader is being restarted.
@@ -176,6 +173,11 @@ class Link[T]:
 
     def _depth(self) -> int:
         return self._receive.statistics().current_buffer_used + len(self._desk.unsettled)
+
+
+def _close[T](send: MemoryObjectSendStream[T], receive: MemoryObjectReceiveStream[T]) -> None:
+    send.close()
+    receive.close()
 
 
 @dataclass(slots=True)

@@ -381,6 +381,23 @@ def test_a_link_is_dropped_without_a_warning():
         gc.collect()
 
 
+def test_a_link_is_dropped_without_a_warning_also_where_its_streams_are_finalized_first(monkeypatch):
+    streams = [anyio.create_memory_object_stream(1)]  # older than the link: the collector comes to them before it
+
+    class Older:
+        def __class_getitem__(cls, _):
+            return lambda _: streams.pop()
+
+    monkeypatch.setattr(anyio, "create_memory_object_stream", Older)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        link = Link("dropped", 1)
+        link.cycle = link
+        del link
+        gc.collect()
+    assert not caught
+
+
 @settings(deadline=None)
 @given(
     capacity=st.integers(1, 4),
