@@ -194,6 +194,7 @@ def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Se
         model=services.settings.engine.model,
         resumed=resumed,
     )
+    services.log.info("session_opened", component="session", session=manifest.id, resumed=resumed)
     changed = partial(services.reporter.changed, "engine")
     supply = EngineSupply(services.settings.engine, services.client, changed, services.log)
     timed = not resumed and services.settings.capture.pace == "realtime"
