@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from transcriber.adapters import factories
+from transcriber.adapters import factories, pulse_server
 from transcriber.adapters.devices import list_devices, make_device
 from transcriber.adapters.media.source import FileSource
 from transcriber.adapters.miniaudio_microphone import MiniaudioMicrophone
@@ -16,7 +16,7 @@ from transcriber.adapters.scripted_portaudio import ScriptedPortAudio
 from transcriber.adapters.stdin_pcm import StdinSource
 from transcriber.cli.devices import command
 from transcriber.core.source_spec import parse_source
-from transcriber.errors import ConfigError, NoDeviceError
+from transcriber.errors import ConfigError, DeviceLost, NoDeviceError
 from transcriber.types import CaptureOptions, SourceKind
 
 
@@ -49,6 +49,17 @@ def test_a_missing_library_is_a_missing_device(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyaudiowpatch", None)
     with pytest.raises(NoDeviceError, match=r"no sound system.*file:PATH or pcm:-"):
         make_device(SourceKind.LOOPBACK, platform="win32")
+
+
+@pytest.mark.usefixtures("silent_machine")
+def test_a_server_that_does_not_answer_is_a_missing_device_and_a_loss_to_who_had_one():
+    with pytest.raises(NoDeviceError, match=r"PulseAudio.*file:PATH or pcm:-"):
+        pulse_server.list_sources()
+    wanted = pulse_server.ServerSource(
+        SourceKind.LOOPBACK, "speakers", "", default=True, source="speakers.monitor", index=1
+    )
+    with pytest.raises(DeviceLost, match="loopback:speakers is lost"):
+        pulse_server.check(pulse_server.Stream("Transcriber 1", wanted, follows=True))
 
 
 @pytest.mark.usefixtures("silent_machine")

@@ -16,7 +16,7 @@ import anyio
 
 from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.adapters.wasapi import default_endpoint, prioritise_this_thread
-from transcriber.core.device_choice import choose
+from transcriber.core.device_choice import WITHOUT_DEVICE, choose
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError
 from transcriber.types import AudioFormat, CaptureOptions, Device, Reading, SourceKind
 
@@ -201,7 +201,7 @@ def _instance(portaudio: PortAudio) -> Generator[PortAudio]:
     try:
         audio = portaudio.PyAudio()
     except OSError as error:
-        raise NoDeviceError(f"PortAudio finds no sound system: {error}") from error
+        raise NoDeviceError(f"PortAudio finds no sound system: {error}; {WITHOUT_DEVICE}") from error
     try:
         yield audio
     finally:

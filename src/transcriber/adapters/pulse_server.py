@@ -10,7 +10,8 @@ from typing import Any
 
 import pulsectl as untyped  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
-from transcriber.errors import DeviceLost, NoDeviceError
+from transcriber.core.device_choice import WITHOUT_DEVICE
+from transcriber.errors import DeviceLost, NoDeviceError, SourceError
 from transcriber.types import SourceKind
 
 pulsectl: Any = untyped
@@ -22,6 +23,7 @@ HUNG = 5.0
 """Seconds without an answer after which the server counts as gone: its silence is not that of an idle device."""
 
 _NOT_A_MONITOR = 0xFFFFFFFF
+_NO_ANSWER = "PulseAudio or PipeWire does not answer"
 
 
 class WrongDevice(DeviceLost):
@@ -62,7 +64,7 @@ def list_sources() -> list[ServerSource]:
         NoDeviceError: no server answers.
 
     """
-    with _connection() as pulse:
+    with _connection(NoDeviceError(f"there is no sound system: {_NO_ANSWER}; {WITHOUT_DEVICE}")) as pulse:
         server = pulse.server_info()
         sinks = {sink.index: sink for sink in pulse.sink_list()}
         found: list[ServerSource] = []
@@ -86,7 +88,7 @@ def check(stream: Stream) -> None:
         DeviceLost: the device, or the server, is gone, or another device is the default now.
 
     """
-    with _connection() as pulse:
+    with _connection(_unanswered(stream)) as pulse:
         _check(pulse, stream)
 
 
@@ -112,7 +114,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """Watch until the stream is lost, or `close`."""
         try:
-            with _connection() as pulse:
+            with _connection(_unanswered(self._stream)) as pulse:
                 pulse.event_mask_set("source_output", "source", "server")
                 pulse.event_callback_set(_return_at_once)
                 while not self._done.is_set():
@@ -131,12 +133,17 @@ class Watch(threading.Thread):
 
 
 @contextmanager
-def _connection() -> Generator[Any]:
+def _connection(unanswered: SourceError) -> Generator[Any]:
+    """Ask the server; where it does not answer, that comes out as `unanswered`."""
     try:
         with pulsectl.Pulse("transcriber") as pulse:
             yield pulse
     except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
-        raise NoDeviceError("PulseAudio or PipeWire does not answer") from error
+        raise unanswered from error
+
+
+def _unanswered(stream: Stream) -> DeviceLost:
+    return DeviceLost(f"{stream.wanted.kind}:{stream.wanted.name} is lost: {_NO_ANSWER}")
 
 
 def _check(pulse: Any, stream: Stream) -> None:  # noqa: ANN401 - pulsectl has no types
