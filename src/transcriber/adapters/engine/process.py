@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process, TaskStatus
 
+from transcriber.adapters import child_process
 from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.engine.life import Life, Pulse
 from transcriber.adapters.engine.messages import LoadModel, ModelLoaded
@@ -112,20 +112,15 @@ class EngineProcess:
 
 
 async def _spawn() -> Process:
-    # Ctrl-C in the terminal goes to its whole process group: the core alone decides when the engine ends.
-    windows = 0
-    if sys.platform == "win32":
-        windows = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
     try:
         return await anyio.open_process(
-            # -P: a file in the current folder must not shadow a library.
-            [sys.executable, "-P", "-m", WORKER],
+            child_process.command(WORKER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
-            start_new_session=sys.platform != "win32",
-            creationflags=windows,
+            start_new_session=child_process.NEW_SESSION,
+            creationflags=child_process.FLAGS,
         )
     except OSError as error:
         raise EngineError(f"cannot start the engine process: {error}") from error

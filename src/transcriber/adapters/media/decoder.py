@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,13 +9,12 @@ import anyio
 import msgspec
 from anyio.abc import ByteReceiveStream, Process
 
+from transcriber.adapters import child_process
 from transcriber.adapters.media.header import Header
 from transcriber.errors import ConfigError, DeviceLost, SourceError
 from transcriber.types import AudioFormat
 
-# An own group of processes keeps Ctrl-C in a terminal from the child: it is the parent that answers it.
-_NEW_SESSION = sys.platform != "win32"
-_CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+WORKER = "transcriber.adapters.media.worker"
 
 _MOST_HEADER = 4_096
 _MOST_COMPLAINT = 65_536
@@ -42,10 +40,11 @@ class Decoder:
 
         """
         _check(path)
-        # -P: a module that happens to lie in the current folder is not meant.
-        command = [sys.executable, "-P", "-m", "transcriber.adapters.media.worker", str(path), "--skip", str(skip)]
         process = await anyio.open_process(
-            command, stdin=subprocess.PIPE, creationflags=_CREATION_FLAGS, start_new_session=_NEW_SESSION
+            child_process.command(WORKER, str(path), "--skip", str(skip)),
+            stdin=subprocess.PIPE,
+            start_new_session=child_process.NEW_SESSION,
+            creationflags=child_process.FLAGS,
         )
         decoder = cls(path, process)
         try:
