@@ -19,9 +19,6 @@ from transcriber.settings import Settings
 from transcriber.supervision import ChildGivenUp, SupervisionEvent, Supervisor
 from transcriber.types import RATE, Coverage, Position, Segment, SegmentId, TrackName, Word
 
-SHORT = 0.1
-"""Seconds by which a file may end early: containers round, and encoders count their own padding (48 ms in AAC)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
@@ -48,7 +45,7 @@ class Offline:
             EngineError: the engine failed on it, or there is none.
 
         """
-        declared = (await probe(path)).duration
+        header = await probe(path)
         track = TrackName(safe_name(path.stem, default="file"))
         entries: list[Envelope] = []
         language = language_of(self.settings.engine)
@@ -71,10 +68,8 @@ class Offline:
             end = Position(round(found.duration * RATE))
         covered = DocumentTrack(track, f"file:{path}", end, Coverage(end, end))
         document = Document.of(entries, title=path.name, tracks=[covered], model=self.supply.model)
-        if declared is None or found.duration >= declared - SHORT:
-            return Transcribed(document, None)
-        why = f"it ends at {found.duration:.2f} s, its header declares {declared:.2f} s"
-        return Transcribed(document, SourceError(f"file {path}: {why}"))
+        shortfall = header.shortfall(found.duration)
+        return Transcribed(document, SourceError(f"file {path}: {shortfall}") if shortfall else None)
 
 
 @asynccontextmanager

@@ -21,9 +21,6 @@ from transcriber.adapters.media.declared import declared_seconds
 from transcriber.adapters.media.header import Header
 from transcriber.errors import SourceError
 
-SHORT = 0.1
-"""Seconds by which a file may end early: containers round, and encoders count their own padding (48 ms in AAC)."""
-
 
 class Decoding:
     """The frames of a file's first audio stream. What cannot be decoded is left out and remembered."""
@@ -48,15 +45,13 @@ class Decoding:
     @property
     def fault(self) -> str | None:
         """What is wrong with the file, after the last frame."""
-        got = self.frames / self.header.rate
         faults: list[str] = []
         if self._damage:
             faults.append(f"it is damaged after {self._damage[0]:.2f} s (unreadable packets: {len(self._damage)})")
-        declared = self.header.duration
         if not self.frames:
             faults.append("it has no sound")
-        elif declared is not None and got < declared - SHORT:
-            faults.append(f"it ends at {got:.2f} s, its header declares {declared:.2f} s")
+        elif shortfall := self.header.shortfall(self.frames / self.header.rate):
+            faults.append(shortfall)
         return "; ".join(faults) or None
 
     def _decoded(self) -> Iterator[av.AudioFrame | None]:
