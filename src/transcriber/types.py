@@ -177,15 +177,19 @@ class Coverage:
     missing: int = 0
 
 
+Pace = Literal["realtime", "fast"]
+"""As it sounds, or as fast as it is taken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureOptions:
     """How a source is to be read, as far as it has a choice.
 
-    `pace` is `realtime`, as it sounds, or `fast`, as fast as it is taken: for what is not live. `block` is in seconds
-    of audio read from a device at a time; `device_buffer` in seconds that a device should hold for a late reader.
+    `pace` is for what is not live. `block` is in seconds of audio read from a device at a time; `device_buffer` in
+    seconds that a device should hold for a late reader.
     """
 
-    pace: Literal["realtime", "fast"] = "realtime"
+    pace: Pace = "realtime"
     block: float = 0.04
     device_buffer: float = 0.5
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from transcriber.adapters import session_folder_index as index
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry, TrackFormat, read_manifest
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry, read_manifest
 from transcriber.adapters.session_folder_index import SessionState
 from transcriber.core import journal
 from transcriber.errors import ConfigError, StorageError
-from transcriber.types import Position, SampleFormat, TrackName
+from transcriber.types import AudioFormat, Position, SampleFormat, TrackName
 
 MORNING = datetime(2026, 11, 23, 9, 15, 2, tzinfo=UTC)
 THEM = TrackName("them")
@@ -73,7 +73,7 @@ def test_what_is_known_once_capture_starts_is_added(session):
         name=THEM,
         source="loopback",
         device="loopback:speakers",
-        format=TrackFormat(48_000, 2, SampleFormat.F32),
+        format=AudioFormat(48_000, 2, SampleFormat.F32),
         started=MORNING + timedelta(milliseconds=140),
     )
     session.describe(entry)

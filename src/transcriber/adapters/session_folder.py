@@ -20,20 +20,12 @@ from transcriber.adapters import disk_files
 from transcriber.adapters.session_folder_lock import SessionLock
 from transcriber.core import names
 from transcriber.errors import ConfigError, StorageError
-from transcriber.types import SampleFormat, TrackName
+from transcriber.types import AudioFormat, TrackName
 
 FORMAT = 1
 """Version of the folder's layout and files. A reader refuses a newer one."""
 
 _ATTEMPTS = 100
-
-
-class TrackFormat(msgspec.Struct, frozen=True):
-    """What a track's device delivered."""
-
-    rate: int
-    channels: int
-    sample: SampleFormat
 
 
 class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +36,8 @@ class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The source as it was asked for."""
     device: str | None = None
     """What it turned out to be, for people."""
-    format: TrackFormat | None = None
+    format: AudioFormat | None = None
+    """What it delivers."""
     started: datetime | None = None
     """Wall clock of position 0, UTC."""
 

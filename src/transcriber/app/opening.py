@@ -15,7 +15,7 @@ from transcriber.actors.capture import Holder
 from transcriber.adapters.disk import Disk
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.recovery import RecoveryReport, recover
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry, TrackFormat
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app.engine import EngineSupply, check_model, language_of, make_client
 from transcriber.app.publisher import Publisher
@@ -32,7 +32,7 @@ from transcriber.plugins import make_source, schemes
 from transcriber.ports import Source
 from transcriber.settings import Settings
 from transcriber.settings import Track as TrackSettings
-from transcriber.types import RATE, AudioFormat, CaptureOptions, Position, TrackName
+from transcriber.types import RATE, CaptureOptions, Position, TrackName
 
 NANOSECONDS = 1_000_000_000
 
@@ -133,17 +133,13 @@ def _make_source(text: str, settings: Settings) -> Source:
     return make_source(parse_source(text, schemes=schemes()), options)
 
 
-def _format(form: AudioFormat | None) -> TrackFormat | None:
-    return form and TrackFormat(form.rate, form.channels, form.sample)
-
-
 def _create_folder(settings: Settings, opened: list[_Opened]) -> SessionFolder:
     entries = [
         TrackEntry(
             name=track.name,
             source=track.asked,
             device=track.holder.source.label,
-            format=_format(track.holder.format),
+            format=track.holder.format,
             started=track.wall,
         )
         for track in opened

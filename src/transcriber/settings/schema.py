@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from transcriber.core.names import MAX_LENGTH, is_safe, safe_name
+from transcriber.types import Pace
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-Pace = Literal["realtime", "fast"]
 EngineDevice = Literal["auto", "cpu", "cuda"]
 ComputeType = Literal["auto", "int8", "int8_float16", "int8_float32", "int16", "float16", "bfloat16", "float32"]
 CommitPolicy = Literal["agreement", "utterance"]

@@ -1,16 +1,13 @@
 """The `file:` source: frames of a media file from the decoding process, as they sound or as fast as they are taken."""
 
 from pathlib import Path
-from typing import Literal
 
 import anyio
 
 from transcriber.adapters.media.decoder import Decoder
 from transcriber.adapters.media.header import Header
 from transcriber.errors import SourceError
-from transcriber.types import AudioFormat, Reading
-
-type Pace = Literal["realtime", "fast"]
+from transcriber.types import AudioFormat, Pace, Reading
 
 BLOCK = 0.1
 """Seconds in a block at the pace of real time: what a device delivers at a time, at most."""
