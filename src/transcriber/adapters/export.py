@@ -9,11 +9,11 @@ import aiofiles
 import aiofiles.os
 from anyio import to_thread
 
+from transcriber.adapters.disk_files import FILE_MODE, FOLDER_MODE
 from transcriber.errors import StorageError
 
-PRIVATE = 0o600
-PUBLIC = 0o666
-"""Less the umask, as any program's files are."""
+PUBLIC_FILE, PUBLIC_FOLDER = 0o666, 0o777
+"""Modes less the umask, as any program's files are."""
 
 
 async def write(folder: Path, name: str, text: str, *, private: bool) -> Path:
@@ -26,11 +26,11 @@ async def write(folder: Path, name: str, text: str, *, private: bool) -> Path:
         StorageError: it cannot be written, or something that is no file has the name.
 
     """
-    mode = PRIVATE if private else PUBLIC
+    mode, folder_mode = (FILE_MODE, FOLDER_MODE) if private else (PUBLIC_FILE, PUBLIC_FOLDER)
     target = folder / name
     draft = folder / f".{name}.{token_hex(4)}.tmp"
     try:
-        await aiofiles.os.makedirs(folder, mode=0o700 if private else 0o777, exist_ok=True)
+        await aiofiles.os.makedirs(folder, mode=folder_mode, exist_ok=True)
         try:
             async with aiofiles.open(draft, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
                 await file.write(text.encode(errors="replace"))

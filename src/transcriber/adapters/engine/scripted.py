@@ -14,6 +14,7 @@ import anyio.lowlevel
 import numpy as np
 from numpy.typing import NDArray
 
+from transcriber.core.endpointing import WINDOW
 from transcriber.errors import EngineError, RequestFailed
 from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord
 
@@ -30,7 +31,6 @@ PAUSE = RATE // 10
 HEARD = WORD // 4
 """Samples of a word that must be in the audio for it to be heard at all."""
 
-WINDOW = 512
 FLOOR, CEILING = -60.0, -30.0
 """Level of a window in dB of full scale at which speech is impossible, and certain."""
 

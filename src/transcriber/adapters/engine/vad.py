@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-WINDOW = 512
-"""Samples a window: the only length the 16 kHz network was trained on."""
+from transcriber.core.endpointing import WINDOW
 
 CONTEXT = 64
 """Samples of the window before that the network sees again."""

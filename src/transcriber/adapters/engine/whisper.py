@@ -16,6 +16,7 @@ from faster_whisper.transcribe import Segment as FoundSegment
 from faster_whisper.transcribe import Word as FoundWord
 from numpy.typing import NDArray
 
+from transcriber.core.guards import REPETITIVE
 from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord
 
 FRAMES_A_SECOND = 100
@@ -42,9 +43,6 @@ SPECIAL_TOKENS = 5
 
 PROMPT_TOKENS = 80
 """Tokens that the prompt and the hotwords may take, each: they leave 283 for the answer, 9 a second of 30 s."""
-
-LOOP = 2.4
-"""Compression ratio above which a text repeats itself: Whisper's own threshold."""
 
 IMPROBABLE = -1.0
 """Mean log probability below which a text is a guess: Whisper's own threshold."""
@@ -113,7 +111,7 @@ class _Attempt:
 
     @property
     def suspicious(self) -> bool:
-        return self.compression > LOOP or self.logprob < IMPROBABLE
+        return self.compression > REPETITIVE or self.logprob < IMPROBABLE
 
 
 class Whisper:
