@@ -105,6 +105,17 @@ class Summary:
 type Event = SessionStarted | Partial | Committed | SegmentClosed | GapFound | StateChanged | Summary
 
 
+def track_of(event: Event) -> TrackName | None:
+    """Return the track that an event is about; None if it is about the session."""
+    match event:
+        case Partial() | Committed() | GapFound() | StateChanged():
+            return event.track
+        case SegmentClosed(segment):
+            return segment.track
+        case SessionStarted() | Summary():
+            return None
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """An event as it was published.

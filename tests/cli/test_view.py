@@ -443,7 +443,7 @@ async def test_a_terminal_gets_the_live_view():
 
 async def test_a_live_view_leaves_the_whole_transcript_and_no_tail(writer):
     terminal = Terminal(100, 30)
-    status = ViewStatus("listening", 1.0, "tiny.en", (TrackStatus(THEM), TrackStatus(ME)))
+    status = ViewStatus("listening", 1.0, "tiny.en", (TrackStatus(THEM, -90.0, 0.0), TrackStatus(ME, -90.0, 0.0)))
     async with open_live(lambda: status, TerminalConsole(terminal), writer) as view:
         await tell(view, [*STORY[:-1], Committed(ME, words("and then", 75)), Partial(ME, Position(0), " unsure")])
     shown = [row for row in terminal.rows if row]

@@ -14,7 +14,7 @@ from typing import Self
 from transcriber.adapters import transcript_db_changes as changes
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.errors import StorageError
-from transcriber.events import Envelope, Partial
+from transcriber.events import Envelope, Partial, track_of
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
 RESERVED = 1_000
@@ -101,7 +101,7 @@ class TranscriptDatabase:
             known = schema.number(connection, "SELECT count(*) FROM events WHERE seq = ?", envelope.seq)
             fresh = not known and changes.store(connection, event)
             if fresh and not isinstance(event, Partial):
-                row = (envelope.seq, envelope.emitted, changes.track_of(event), json_line)
+                row = (envelope.seq, envelope.emitted, track_of(event), json_line)
                 connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", row)
             if coverage is not None and track is not None:
                 changes.move_cursor(connection, track, coverage)

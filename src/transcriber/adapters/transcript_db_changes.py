@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from transcriber.events import Committed, Event, GapFound, Partial, SegmentClosed, StateChanged
+from transcriber.events import Committed, Event, GapFound, SegmentClosed
 from transcriber.types import Coverage, Segment, SegmentId, TrackName, Word
 
 
@@ -59,14 +59,3 @@ def move_cursor(connection: sqlite3.Connection, track: TrackName, coverage: Cove
         "WHERE excluded.position >= position",
         row,
     )
-
-
-def track_of(event: Event) -> TrackName | None:
-    """Return the track that an event is about."""
-    match event:
-        case SegmentClosed(segment):
-            return segment.track
-        case Committed() | GapFound() | StateChanged() | Partial():
-            return event.track
-        case _:
-            return None

@@ -13,7 +13,7 @@ from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.core import wire
 from transcriber.core.tally import Tally
 from transcriber.errors import StorageError
-from transcriber.events import Committed, Envelope, Event, GapFound, Partial, SegmentClosed, StateChanged
+from transcriber.events import Envelope, Event, Partial, track_of
 from transcriber.types import Coverage, TrackName
 
 UNREAD = 1_000
@@ -91,7 +91,7 @@ class Publisher:
         return number
 
     def _emitted(self, event: Event) -> float:
-        return self._now() - self._origins.get(_track_of(event) or TrackName(""), self._started)
+        return self._now() - self._origins.get(track_of(event) or TrackName(""), self._started)
 
     async def _store(self, envelope: Envelope, coverage: Coverage | None, track: TrackName | None) -> bool:
         line = wire.encode(envelope)
@@ -183,13 +183,3 @@ class Subscription:
         """Take note that nothing more will come."""
         self._ended = True
         self._news.set()
-
-
-def _track_of(event: Event) -> TrackName | None:
-    match event:
-        case Committed(track=track) | GapFound(track=track) | Partial(track=track) | StateChanged(track=track):
-            return track
-        case SegmentClosed(segment):
-            return segment.track
-        case _:
-            return None

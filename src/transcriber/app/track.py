@@ -12,7 +12,7 @@ from transcriber.actors.monitoring import TrackReading
 from transcriber.actors.resampling import Conversion, Resampling
 from transcriber.actors.storage import Storage
 from transcriber.actors.transcription import Transcription
-from transcriber.adapters.pcm import peak_dbfs
+from transcriber.adapters.pcm import SILENCE_DBFS, peak_dbfs
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.soxr_resampler import SoxrResampler
 from transcriber.app.reporting import brief
@@ -39,9 +39,6 @@ EVERY = sys.maxsize
 """Lives that may crash on a message before it is set aside, on the way to the disk: it is the disk that fails there,
 and a piece left out would be a hole without a name. Transcription may leave out what it finds in the recording."""
 
-SILENT = -90.0
-"""dBFS of a track that gives no sound."""
-
 DRAIN = 2.0
 """Seconds to bring what was captured to disk after the actors were cancelled."""
 
@@ -55,7 +52,7 @@ class Track:
     recording: TrackRecording
     holder: Holder
     fallback: Source | None = None
-    level: float = SILENT
+    level: float = SILENCE_DBFS
     """Peak of the newest block in dBFS."""
     durable: Watermark = field(init=False)
     _blocks: Link[DeviceBlock | Gap] = field(init=False)
@@ -189,7 +186,7 @@ class RecordedTrack:
     name: TrackName
     services: Services
     recording: TrackRecording
-    level: float = SILENT
+    level: float = SILENCE_DBFS
     fault: SourceError | None = None
     _speech: Link[Block | Gap] = field(init=False)
     _durable: Watermark = field(init=False)

@@ -4,17 +4,14 @@ from dataclasses import dataclass
 
 from transcriber.types import TrackName
 
-SILENT = -90.0
-"""dBFS of a level below everything that 16 bits can hold."""
-
 
 @dataclass(frozen=True, slots=True)
 class TrackStatus:
     """A track at this moment: `level` is its peak of the last moment in dBFS, `lag` newest audio minus cursor in s."""
 
     name: TrackName
-    level: float = SILENT
-    lag: float = 0.0
+    level: float
+    lag: float
 
 
 @dataclass(frozen=True, slots=True)
