@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcriber.adapters.disk import Disk, InlineDisk
-from transcriber.adapters.recording import RecordingReader, TrackRecording
+from transcriber.adapters.recording import RecordingReader, TrackRecording, read_extent
 from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
 from transcriber.adapters.recovery_track import checksum
 from transcriber.core import journal, wav
@@ -152,7 +152,7 @@ async def test_a_track_is_appended_to_after_it_was_closed(track):
     await recording.close()
     recording = await track.open()
     assert recording.durable == 100
-    assert recording.last_clock == journal.Clock(Position(90), 5, 6)
+    assert read_extent(track.journal).clock == journal.Clock(Position(90), 5, 6)
     await recording.append([gap(100, 150, GapReason.CRASH), block(150, 160)])
     assert recording.gaps == (gap(100, 150, GapReason.CRASH),)
     await recording.close()

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from transcriber.adapters import session_folder_index as index
@@ -68,7 +69,11 @@ def test_tracks_that_no_folder_can_hold_are_refused(tmp_path, tracks):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_known_once_capture_starts_is_added(session):
+def describe(session: SessionFolder, entry: TrackEntry) -> None:
+    session.save(msgspec.structs.replace(session.manifest, tracks=(entry, *session.manifest.tracks[1:])))
+
+
+def test_what_a_track_records_is_kept(session):
     entry = TrackEntry(
         name=THEM,
         source="loopback",
@@ -76,7 +81,7 @@ def test_what_is_known_once_capture_starts_is_added(session):
         format=AudioFormat(48_000, 2, SampleFormat.F32),
         started=MORNING + timedelta(milliseconds=140),
     )
-    session.describe(entry)
+    describe(session, entry)
     assert read_manifest(session.path).tracks[0] == entry
     assert read_manifest(session.path).tracks[1].name == "me"
 
@@ -91,9 +96,9 @@ def test_session_json_is_rewritten_whole_or_not_at_all(session, monkeypatch, ste
     with monkeypatch.context() as patch:
         patch.setattr(step, fail)
         with pytest.raises(StorageError, match="No space left on device; free some space"):
-            session.describe(TrackEntry(name=THEM, source="changed"))
+            describe(session, TrackEntry(name=THEM, source="changed"))
     assert read_manifest(session.path) == session.manifest == before
-    session.describe(TrackEntry(name=THEM, source="changed"))
+    describe(session, TrackEntry(name=THEM, source="changed"))
     assert read_manifest(session.path).tracks[0].source == "changed"
 
 

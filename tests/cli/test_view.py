@@ -399,19 +399,6 @@ def test_a_summary_says_what_a_person_asks_for():
 # ---- the live view as a whole
 
 
-async def test_a_line_of_the_log_scrolls_by_in_its_place(writer):
-    terminal = Terminal(100, 30)
-    async with open_live(lambda: ViewStatus("listening", 0, "tiny.en"), TerminalConsole(terminal), writer) as view:
-        await tell(view, [segment(THEM, 0, "hello")])
-        view.note("warning: the disk is slow")
-        await tell(view, [segment(THEM, 5, "goodbye")])
-    assert [row for row in terminal.rows if row] == [
-        "00:00:00  hello",
-        "warning: the disk is slow",
-        "00:00:05  goodbye",
-    ]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals that Python can open")
 async def test_a_terminal_gets_the_live_view():
     story = """if True:

@@ -35,17 +35,9 @@ def to_mono(pcm: bytes, form: AudioFormat) -> bytes:
             return (total // channels).astype("<i2").tobytes()
 
 
-def rms_dbfs(pcm: bytes) -> float:
-    """Return the root mean square of PCM16 samples in dB below full scale; a full-scale square wave is 0."""
-    return _dbfs(audioop.rms(pcm, SAMPLE_BYTES))
-
-
 def peak_dbfs(pcm: bytes) -> float:
-    """Return the largest magnitude of PCM16 samples in dB below full scale."""
-    return _dbfs(audioop.max(pcm, SAMPLE_BYTES))
-
-
-def _dbfs(magnitude: int) -> float:
+    """Return the largest magnitude of PCM16 samples in dB below full scale, which is 0."""
+    magnitude = audioop.max(pcm, SAMPLE_BYTES)
     return max(SILENCE_DBFS, 20 * math.log10(magnitude / FULL_SCALE)) if magnitude else SILENCE_DBFS
 
 

@@ -48,7 +48,6 @@ class TrackRecording:
         self._audio = audio
         self._journal_file = journal_file
         self._disk = disk
-        self._clock = extent.clock
         self._closed = False
         self._writer = TrackWriter(
             audio, journal_file, Acknowledged(extent.durable, extent.records, tuple(extent.gaps))
@@ -73,11 +72,6 @@ class TrackRecording:
     def gaps(self) -> Sequence[Gap]:
         """What is missing of `[0, durable)`, in order."""
         return self._writer.acknowledged.gaps
-
-    @property
-    def last_clock(self) -> journal.Clock | None:
-        """The newest reading of the clocks when the track was opened: it places a resumed capture in time."""
-        return self._clock
 
     async def append(self, pieces: Sequence[Block | Gap]) -> Position:
         """Write and sync pieces in order of position, and return the new durable position.

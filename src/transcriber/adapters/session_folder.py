@@ -29,7 +29,7 @@ _ATTEMPTS = 100
 
 
 class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A track, as `session.json` names it. What is not known before capture starts is None until then."""
+    """A track, as `session.json` names it. What was not found out is None."""
 
     name: TrackName
     source: str
@@ -172,16 +172,6 @@ class SessionFolder:
     def journal(self, track: TrackName) -> Path:
         """Return the file of a track's journal."""
         return self.path / "journal" / track
-
-    def describe(self, track: TrackEntry) -> None:
-        """Put an entry in place of the one of the same name: what is known once capture has started. Durable.
-
-        Raises:
-            StorageError: it cannot be written.
-
-        """
-        entries = tuple(track if entry.name == track.name else entry for entry in self.manifest.tracks)
-        self.save(msgspec.structs.replace(self.manifest, tracks=entries))
 
     def save(self, manifest: Manifest) -> None:
         """Put `session.json` in place of the one that is there, whole or not at all.

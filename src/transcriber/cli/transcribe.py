@@ -16,8 +16,6 @@ from transcriber.core.document import FORMATS, Document
 from transcriber.errors import ConfigError, NoModelError, StorageError, TranscriberError
 from transcriber.settings import Settings
 
-type Progress = Callable[[float], None]
-
 
 @click.command("transcribe")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, readable=False))
@@ -105,7 +103,7 @@ def output_names(files: Sequence[Path], style: str) -> Sequence[str]:
 
 
 @contextmanager
-def _progress(title: str) -> Generator[Progress]:
+def _progress(title: str) -> Generator[Callable[[float], None]]:
     """Show a bar with the time that is left on a terminal; elsewhere show nothing."""
     if not sys.stderr.isatty():
         yield lambda share: None  # noqa: ARG005 - a progress that nobody sees

@@ -17,6 +17,10 @@ from transcriber.types import RATE, Position, Word
 DRIFT = RATE // 2
 """How far, in samples, a word's time may move between two decodes of the same audio with different ends."""
 
+FAR_DRIFT = 3 * DRIFT
+"""How far a phrase may move: a word beside a long silence is sometimes placed at either end of it. One word alone that is
+so far away may as well be another of the same spelling."""
+
 LONGEST_OVERLAP = 5
 """Words at the end of the committed text that are compared with a hypothesis to find where it goes on."""
 
@@ -44,12 +48,13 @@ def continuation(words: Sequence[Word], committed: Sequence[Word]) -> Sequence[W
     said = [spelling(word) for word in committed[-LONGEST_OVERLAP:]]
     heard = [spelling(word) for word in words]
 
-    def near(split: int) -> bool:
-        return split == 0 or abs(words[split - 1].end - until) <= DRIFT
-
     def overlap(split: int) -> int:
         pairs = zip(reversed(heard[:split]), reversed(said), strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def near(split: int) -> bool:
+        moved = abs(words[split - 1].end - until) if split else 0
+        return moved <= DRIFT or (moved <= FAR_DRIFT and overlap(split) > 1)
 
     candidates = [split for split in range(len(words) + 1) if near(split)]
     best = max(candidates, key=lambda split: (overlap(split), -abs(split - by_time)), default=by_time)

@@ -49,6 +49,8 @@ class CompositionRules:
     """Probability below which a word is not committed although two passes agree on it, but for `patience`."""
     patience: int = 2 * RATE
     """Time after which a doubtful word is committed all the same, so that it does not hold up all that follow."""
+    stubborn: int = 4 * RATE
+    """Speech without a commit after which a pass begins with the open utterance, and with nothing before it."""
     context: int = 20 * RATE
     """Length of a pass up to which it begins with earlier utterances."""
     trim_after: int = 14 * RATE
@@ -141,6 +143,9 @@ class Composition:
         if now - (since if first else self._passed) < wait:
             return None
         self._passed, self._passed_voice = now, voiced
+        if now - max(since, self._open[-1].end if self._open else since) > self.rules.stubborn:
+            # Passes do not agree. What is heard differently again and again in context is often clear alone.
+            self._context = deque([since])
         return self._pass(since, now, final=False)
 
     def _pass(self, start: Position, end: Position, *, final: bool) -> Pass:

@@ -34,7 +34,6 @@ class Hardware:
 class EngineReport:
     """What was loaded. `fallback` says why it is not what was asked for; empty if it is."""
 
-    path: Path
     device: str
     compute_type: str
     threads: int
@@ -99,7 +98,6 @@ class EngineProcess:
         why = "the process died while it loaded the model; CUDA is suspected" if suspected else answer.fallback
         self._loaded(
             EngineReport(
-                path=path,
                 device=answer.device,
                 compute_type=answer.compute_type,
                 threads=answer.threads,

@@ -38,10 +38,6 @@ class Layout:
         """Return a line about the run itself."""
         return Text(line, style="dim italic")
 
-    def alert(self, line: str) -> Text:
-        """Return a line that a person should see."""
-        return Text(line, style="yellow")
-
     def rows(self, tails: Sequence[tuple[TrackName, Tail]], status: ViewStatus) -> list[Text]:
         """Return the rows at the bottom: the newest end of each tail, and the status under them."""
         size = self.console.size

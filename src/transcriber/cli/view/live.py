@@ -74,10 +74,6 @@ class LiveView:
             case Partial() | Committed():
                 pass
 
-    def note(self, line: str) -> None:
-        """Let a line of something else, such as the log, scroll by in order. Safe from any thread."""
-        self._settled.append(self._layout.alert(line))
-
     async def draw_forever(self) -> None:
         """Redraw until cancelled, or until the terminal has gone."""
         while not self._closed:
