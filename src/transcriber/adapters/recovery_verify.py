@@ -18,7 +18,7 @@ from transcriber.types import SAMPLE_BYTES, Coverage, Gap, Position, TrackName, 
 
 
 @dataclass(frozen=True, slots=True)
-class TrackLedger:
+class VerifiedTrack:
     """What became of a track: `captured` samples in all, of which `gaps` are missing from the recording."""
 
     name: TrackName
@@ -31,7 +31,7 @@ class TrackLedger:
 class VerifyReport:
     """What a session holds, and everything that is wrong with it, one line each."""
 
-    tracks: Sequence[TrackLedger]
+    tracks: Sequence[VerifiedTrack]
     findings: Sequence[str]
 
     @property
@@ -66,7 +66,7 @@ def verify(session: SessionFolder) -> VerifyReport:
     except (sqlite3.DatabaseError, StorageError) as error:
         findings.append(f"transcript.db: {error}")
     ledgers = [
-        TrackLedger(track, extent.durable, _length(extent.gaps), coverages.get(track, Coverage()))
+        VerifiedTrack(track, extent.durable, _length(extent.gaps), coverages.get(track, Coverage()))
         for track, extent in extents.items()
     ]
     return VerifyReport(ledgers, findings)

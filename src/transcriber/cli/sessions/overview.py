@@ -7,10 +7,11 @@ import msgspec
 
 from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.session_folder_index import SessionEntry
+from transcriber.cli.view import wording
 from transcriber.core.document import Document, DocumentTrack
 from transcriber.core.ledger import share
 from transcriber.core.lines import MEGABYTE
-from transcriber.core.stamps import clock, gap_note
+from transcriber.core.stamps import clock
 from transcriber.events import GapFound, SegmentClosed
 from transcriber.types import Coverage, seconds
 
@@ -38,7 +39,7 @@ class SessionOverview(msgspec.Struct, frozen=True):
     tracks: list[TrackOverview]
 
 
-class TrackLedger(msgspec.Struct, frozen=True):
+class TrackSamples(msgspec.Struct, frozen=True):
     """What became of a track's samples, in `sessions show --json`."""
 
     name: str
@@ -54,7 +55,7 @@ class SessionDetail(msgspec.Struct, frozen=True):
     """`sessions show --json`."""
 
     session: SessionOverview
-    samples: list[TrackLedger]
+    samples: list[TrackSamples]
     segments: int
     words: int
     gaps: int
@@ -83,7 +84,7 @@ def detail(entry: SessionEntry, document: Document) -> SessionDetail:
     """Return a session with its figures."""
     return SessionDetail(
         overview(entry),
-        [_ledger(track) for track in document.tracks],
+        [_samples(track) for track in document.tracks],
         len(document.segments),
         sum(len(segment.words) for segment in document.segments),
         len(document.gaps),
@@ -118,17 +119,16 @@ def transcript(document: Document) -> Iterator[str]:
     for entry in document.entries:
         match entry.event:
             case SegmentClosed(segment) if segment.text:
-                yield f"[{clock(segment.start)}] {segment.track}: {segment.text}"
+                yield wording.of_segment(segment)
             case GapFound(track, gap):
-                yield f"[{clock(gap.start)}] {track}: {gap_note(gap)}"
+                yield wording.of_gap(track, gap)
             case _:
                 pass
 
 
 def verdict(entry: SessionEntry, report: VerifyReport) -> Iterator[str]:
     """Yield the ledger of each track, and a line for each finding."""
-    findings = len(report.findings)
-    yield f"{entry.id}: " + ("ok" if report.ok else f"{findings} finding{'' if findings == 1 else 's'}")
+    yield f"{entry.id}: " + ("ok" if report.ok else wording.count(len(report.findings), "finding"))
     for track in report.tracks:
         yield f"  {track.name}: {account(track.captured, track.coverage)}"
     for finding in report.findings:
@@ -158,9 +158,9 @@ def megabytes(count: int) -> str:
     return f"{count / MEGABYTE:.1f} MB"
 
 
-def _ledger(track: DocumentTrack) -> TrackLedger:
+def _samples(track: DocumentTrack) -> TrackSamples:
     coverage = track.coverage
-    return TrackLedger(
+    return TrackSamples(
         track.name,
         track.captured,
         coverage.position,

@@ -2,7 +2,7 @@
 
 from transcriber.cli.view import wording
 from transcriber.cli.view.output import Output
-from transcriber.core.stamps import clock, gap_note
+from transcriber.core.stamps import clock
 from transcriber.events import (
     Committed,
     Envelope,
@@ -37,9 +37,9 @@ class PlainView:
         match envelope.event:
             case SegmentClosed(segment):
                 if segment.text:
-                    await self._output.write(f"[{clock(segment.start)}] {segment.track}: {segment.text}")
+                    await self._output.write(wording.of_segment(segment))
             case GapFound(track, gap):
-                await self._output.write(f"[{clock(gap.start)}] {track}: {gap_note(gap)}")
+                await self._output.write(wording.of_gap(track, gap))
             case SessionStarted() as event:
                 await self._aside.write(wording.of_session(event))
             case StateChanged() as event:

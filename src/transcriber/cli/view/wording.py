@@ -1,9 +1,9 @@
 """Events in words, the same in every view for people."""
 
 from transcriber.core.ledger import tally
-from transcriber.core.stamps import clock
+from transcriber.core.stamps import clock, gap_note
 from transcriber.events import SessionStarted, StateChanged, Summary
-from transcriber.types import RATE, seconds
+from transcriber.types import RATE, Gap, Segment, TrackName, seconds
 
 
 def of_session(event: SessionStarted) -> str:
@@ -18,6 +18,16 @@ def of_state(event: StateChanged) -> str:
     where = f" ({event.track})" if event.track else ""
     why = f": {event.reason}" if event.reason else ""
     return f"[{event.component}{where}: {event.before} → {event.after}{why}]"
+
+
+def of_segment(segment: Segment) -> str:
+    """Return what was said, when and on which track."""
+    return f"[{clock(segment.start)}] {segment.track}: {segment.text}"
+
+
+def of_gap(track: TrackName, gap: Gap) -> str:
+    """Return what is missing, and on which track."""
+    return f"[{clock(gap.start)}] {track}: {gap_note(gap)}"
 
 
 def of_summary(event: Summary) -> str:
