@@ -84,7 +84,7 @@ class Vad(Protocol):
         """Return a speech probability for each whole window of 512 samples, and the state to hand back next time.
 
         The state is opaque; `b""` starts anew. Nothing is kept between calls, so that a lost process loses nothing.
-        `pcm` is PCM16, 16 kHz, mono; its length is a multiple of 1024 bytes.
+        `pcm` is PCM16, 16 kHz, mono; its length is a multiple of 1024 bytes. Raises as `Engine.decode` does.
         """
         ...
 
@@ -138,11 +138,11 @@ class Transcript(Protocol):
         """Give the event its number, store it (a `Partial` is not stored), then hand it to the subscribers.
 
         `coverage` moves the cursor of `track` in the same transaction as the event: after a crash the two agree.
-        Without an event only the cursor moves. A segment or a gap whose start is already stored for its track is told
-        only once.
+        Without an event only the cursor moves. A segment whose id, or a gap whose start, is stored already for its
+        track is not news: it is told once.
 
         Raises:
-            StorageError: it could not be stored, and was told to nobody.
+            StorageError: it was told to nobody. It is not stored, unless the disk comes to it later.
 
         """
         ...

@@ -50,7 +50,8 @@ class Publisher:
         A cancellation that comes in the middle waits for both, as long as the disk's deadline at most.
 
         Raises:
-            StorageError: it could not be stored, and was told to nobody.
+            StorageError: it was told to nobody. It is not stored, unless the disk comes to it later: what is read from
+                the database after this is settled.
 
         """
         async with self._writing:

@@ -29,7 +29,7 @@ class EngineClient:
 
     Whisper has one request at a time: of those that wait, the lowest `urgency` goes first, then the oldest. Voice
     activity detection is pipelined beside it. A request that was in flight when the child died goes to the next child;
-    when three children failed on it, it alone ends in EngineError. A cancelled request is forgotten.
+    when three children failed on it, it alone ends in RequestFailed. A cancelled request is forgotten.
     """
 
     def __init__(self, *, patience: Patience | None = None) -> None:
