@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--played", type=Path, required=True)
     parser.add_argument("--said", type=Path, required=True)
     parser.add_argument("--model")
+    parser.add_argument("--events", type=Path, help="write the event stream into this file")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -90,6 +91,8 @@ def measure(given: argparse.Namespace, rig: Rig, folder: Path) -> dict:
         time.sleep(1.5)
         run.send_signal(signal.SIGINT)
         lines += run.stdout.readlines()
+    if given.events:
+        given.events.write_text("".join(lines))
     events = [json.loads(line) for line in lines]
     summary = events[-1]
     [session] = (folder / "sessions").iterdir()

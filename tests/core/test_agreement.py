@@ -204,3 +204,10 @@ def test_a_word_that_is_not_stable_holds_up_those_after_it_until_it_is():
     assert texts(policy.partial(spoken("a b c"), lambda word: word.text.strip() != "b")) == "a"
     assert texts(policy.tail) == "b c"
     assert texts(policy.partial(spoken("a b c"), lambda _: True)) == "b c"
+
+
+def test_a_phrase_beside_a_silence_is_recognised_where_its_time_moved_far_and_a_single_word_is_not():
+    committed = spoken("chapter twelve")
+    far = spoken("chapter twelve carol", moved=2 * DRIFT)
+    assert texts(continuation(far, committed)) == "carol"
+    assert texts(continuation(spoken("twelve carol", moved=3 * DRIFT), spoken("twelve"))) == "twelve carol"

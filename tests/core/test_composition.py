@@ -4,6 +4,7 @@
 plays the actor, with any timing and any crash.
 """
 
+import itertools
 import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -622,3 +623,20 @@ def test_a_doubtful_word_is_committed_only_after_a_while():
 def test_a_word_at_the_very_end_of_a_pass_is_not_committed_by_it():
     assert hear_twice(0.9, 0.5, CompositionRules(holdback=RATE // 5, first_pass=RATE // 4)) == ["word"]
     assert hear_twice(0.9, 0.5, CompositionRules(holdback=RATE, first_pass=RATE // 4)) == []
+
+
+def test_when_passes_do_not_agree_for_long_the_utterance_is_heard_alone():
+    rules = CompositionRules(stubborn=4 * RATE)
+    track, record = Track().say("a").silence(1).say(*"bcdefghijklmnopqrstuvwxyz" * 2), Record()
+    ear = Ear(track, record.restore(rules))
+    ear.listen(samples(2))
+    compose(ear.composition, record, track.hear)
+    heard = itertools.cycle([("x", "y"), ("y", "x")])
+    starts = []
+    for _ in range(12):
+        ear.listen(samples(0.6))
+        starts += [task.start for task in compose(ear.composition, record, lambda *_: hypothesis_of(*next(heard)))]
+    since = ear.composition.endpointing.speaking_since
+    assert since is not None
+    assert starts[0] < since, "in context at first"
+    assert starts[-1] == since

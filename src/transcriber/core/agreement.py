@@ -18,8 +18,8 @@ DRIFT = RATE // 2
 """How far, in samples, a word's time may move between two decodes of the same audio with different ends."""
 
 FAR_DRIFT = 3 * DRIFT
-"""How far a phrase may move: a word beside a long silence is sometimes placed at either end of it. One word alone that is
-so far away may as well be another of the same spelling."""
+"""How far a phrase may move: a word beside a long silence is sometimes placed at either end of it. One word alone that
+is so far away may as well be another of the same spelling."""
 
 LONGEST_OVERLAP = 5
 """Words at the end of the committed text that are compared with a hypothesis to find where it goes on."""
