@@ -36,10 +36,10 @@ class Gate(InlineDisk):
         self.error: StorageError | None = None
 
     async def run(self, call):
-        answer = await super().run(call)
-        await self.open.wait()
         if self.error is not None:
             raise self.error
+        answer = await super().run(call)
+        await self.open.wait()
         return answer
 
 
@@ -195,6 +195,28 @@ async def test_what_could_not_be_stored_is_told_to_nobody(world):
     assert len(seen) == 2
     assert world.tally.of(THEM).gaps == 0
     assert world.tally.of(THEM).coverage == Coverage()
+
+
+async def test_what_the_disk_stored_after_all_is_told_before_what_follows(open_world):
+    await open_world().publisher.publish(state(9))
+    world = open_world()
+    store = world.database.apply
+
+    def store_late(*arguments):
+        store(*arguments)
+        world.database.apply = store
+        raise StorageError("no answer from the disk")
+
+    async with reading(world.publisher.subscribe()) as seen:
+        world.database.apply = store_late
+        with pytest.raises(StorageError):
+            await world.publisher.publish(gap(0, 5), coverage=missing(5), track=THEM)
+        await world.publisher.publish(partial())
+        await world.publisher.publish(state(1))
+        world.publisher.close()
+    assert [type(envelope.event) for envelope in seen] == [GapFound, Partial, StateChanged]
+    assert [envelope.seq for envelope in seen] == sorted({envelope.seq for envelope in seen})
+    assert world.tally.of(THEM).gaps == 1
 
 
 async def test_a_publisher_that_is_cancelled_in_the_middle_tells_what_it_stored(world):

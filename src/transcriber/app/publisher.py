@@ -34,6 +34,8 @@ class Publisher:
         self._started = now()
         self._origins: dict[TrackName, float] = {}
         self._numbers = iter(range(0))
+        self._told = 0  # no event up to this number is still to be told
+        self._in_doubt = False  # whether something that was not told may be stored
         self._writing = anyio.Lock()
         self._subscriptions: WeakSet[Subscription] = WeakSet()
         self._closed = False
@@ -50,8 +52,8 @@ class Publisher:
         A cancellation that comes in the middle waits for both, as long as the disk's deadline at most.
 
         Raises:
-            StorageError: it was told to nobody. It is not stored, unless the disk comes to it later: what is read from
-                the database after this is settled.
+            StorageError: it was told to nobody. It is not stored, unless the disk comes to it later: then it is told
+                before the next event. What is read from the database after this error does not change behind it.
 
         """
         async with self._writing:
@@ -62,12 +64,24 @@ class Publisher:
         if event is None:
             await self._advance(track, coverage)
             return
+        await self._tell_what_came_late()
         envelope = Envelope(await self._number(), self._emitted(event), event)
         news = isinstance(event, Partial) or await self._store(envelope, coverage, track)
         if coverage is not None and track is not None:
             self._tally.cover(track, coverage)
-        if not news:
-            return
+        if news:
+            self._tell(envelope)
+
+    async def _tell_what_came_late(self) -> None:
+        """Tell what a call that was given up stored after all, before anything that follows from it."""
+        if self._in_doubt:
+            late = await self._stored(self._told)
+            self._in_doubt = False
+            for envelope in late:
+                self._tell(envelope)
+
+    def _tell(self, envelope: Envelope) -> None:
+        self._told = envelope.seq
         self._tally.take(envelope)
         for subscription in self._subscriptions:
             subscription.give(envelope)
@@ -87,7 +101,8 @@ class Publisher:
     async def _number(self) -> int:
         number = next(self._numbers, None)
         if number is None:
-            self._numbers = iter(await self._run(self._database.reserve))
+            numbers = await self._run(self._database.reserve)
+            self._numbers, self._told = iter(numbers), numbers.start - 1
             number = next(self._numbers)
         return number
 
@@ -96,7 +111,11 @@ class Publisher:
 
     async def _store(self, envelope: Envelope, coverage: Coverage | None, track: TrackName | None) -> bool:
         line = wire.encode(envelope)
-        return await self._run(partial(self._database.apply, envelope, line, coverage, track))
+        try:
+            return await self._run(partial(self._database.apply, envelope, line, coverage, track))
+        except StorageError:
+            self._in_doubt = True
+            raise
 
     async def _advance(self, track: TrackName | None, coverage: Coverage | None) -> None:
         if track is not None and coverage is not None:
