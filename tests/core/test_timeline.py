@@ -199,6 +199,23 @@ class TestSilence:
         assert device.gaps == []
 
 
+class TestOneClock:
+    def test_what_sounds_at_one_moment_stands_at_one_position_however_late_a_track_opened(self):
+        early, late = (Timeline(live=True, origin=100.0) for _ in range(2))
+        assert early.opened(STEREO, 100.02)[0].start == 0
+        pieces = late.opened(CD, 100.5)
+        assert_contiguous(pieces, late.position)
+        assert not any(isinstance(piece, Gap) or piece.pcm.strip(b"\0") for piece in pieces)
+        assert abs(late.position - RATE // 2) <= 1
+        assert abs(early.position - RATE // 50) <= 1
+
+    def test_only_the_first_opening_has_silence_before_it(self):
+        timeline = Timeline(live=True, origin=100.0)
+        timeline.opened(STEREO, 100.1)
+        timeline.interrupted(100.1)
+        assert [type(piece) for piece in timeline.opened(STEREO, 101.0)] == [Gap]
+
+
 class TestLoss:
     def test_frames_that_the_source_counted_as_lost_are_a_gap(self):
         device = Device()

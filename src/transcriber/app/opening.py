@@ -38,6 +38,14 @@ NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class _Now:
+    """A moment on both clocks: the monotonic one in seconds, and the wall's."""
+
+    at: float
+    wall: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     """A track whose source delivers from now on."""
 
@@ -45,9 +53,8 @@ class _Opened:
     asked: str
     holder: Holder
     fallback: Source | None
-    at: float
-    """Monotonic time of position 0, in seconds."""
-    wall: datetime
+    began: _Now
+    """The moment of position 0."""
 
 
 @asynccontextmanager
@@ -64,14 +71,15 @@ async def recording(settings: Settings, log: Log, duration: float | None = None)
     """
     async with AsyncExitStack() as resources:
         await check_model(settings.engine)
-        opened = [await _open_source(track, settings, duration, resources) for track in settings.tracks]
+        now = _Now(anyio.current_time(), datetime.now(UTC))
+        opened = [await _open_source(track, settings, duration, now, resources) for track in settings.tracks]
         folder = await anyio.to_thread.run_sync(partial(_create_folder, settings, opened))
         services = await _services(settings, log, folder, resources)
         tracks: list[AnyTrack] = []
         for source in opened:
             track = await _open_track(source, services)
             resources.push_async_callback(_to_the_end, track.close)
-            services.publisher.begin(source.name, source.at)
+            services.publisher.begin(source.name, source.began.at)
             tracks.append(track)
         yield _session(services, tracks, resumed=False)
 
@@ -102,23 +110,22 @@ async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[t
 
 
 async def _open_source(
-    track: TrackSettings, settings: Settings, duration: float | None, resources: AsyncExitStack
+    track: TrackSettings, settings: Settings, duration: float | None, now: _Now, resources: AsyncExitStack
 ) -> _Opened:
     source = _make_source(track.source, settings)
     fallback = _make_source(track.fallback, settings) if track.fallback else None
     until = None if duration is None else Position(round(duration * RATE))
-    holder = Holder(source, Timeline(live=source.live), until)
+    # Live tracks begin at the same moment; a file begins when it is open, at its own beginning.
+    holder = Holder(source, Timeline(live=source.live, origin=now.at if source.live else None), until)
     resources.push_async_callback(_to_the_end, holder.close)
-    at, wall = anyio.current_time(), datetime.now(UTC)
     try:
         await holder.open()
     except SourceError:
         if fallback is None:
             raise
         await holder.open(fallback)
-    if not source.live:
-        at, wall = anyio.current_time(), datetime.now(UTC)
-    return _Opened(TrackName(track.name), track.source, holder, fallback, at, wall)
+    began = now if source.live else _Now(anyio.current_time(), datetime.now(UTC))
+    return _Opened(TrackName(track.name), track.source, holder, fallback, began)
 
 
 async def _to_the_end(close: Callable[[], Awaitable[None]]) -> None:
@@ -140,7 +147,7 @@ def _create_folder(settings: Settings, opened: list[_Opened]) -> SessionFolder:
             source=track.asked,
             device=track.holder.source.label,
             format=track.holder.format,
-            started=track.wall,
+            started=track.began.wall,
         )
         for track in opened
     ]
@@ -175,8 +182,8 @@ async def _open_recording(track: TrackName, services: Services) -> TrackRecordin
 
 async def _open_track(source: _Opened, services: Services) -> Track:
     recording = await _open_recording(source.name, services)
-    wall = source.wall.timestamp()
-    await recording.clock(Position(0), round(source.at * NANOSECONDS), round(wall * NANOSECONDS))
+    at, wall = source.began.at, source.began.wall.timestamp()
+    await recording.clock(Position(0), round(at * NANOSECONDS), round(wall * NANOSECONDS))
     return Track(source.name, services, recording, source.holder, source.fallback)
 
 

@@ -61,17 +61,18 @@ class Timeline:
     A run is what lies between two gaps, or two formats; within it a block stands at the run's beginning plus
     `samples_of` all its frames before, so that `n` frames take exactly the samples that a `Resampler` gives for them.
 
-    Times are seconds on the clock of `Reading.at`. The first piece begins at `start`, which is the moment of the
-    first `opened` (or `interrupted`).
+    Times are seconds on the clock of `Reading.at`. The first piece begins at `start`, which is the moment `origin`; by
+    default that of the first `opened` (or `interrupted`). Live tracks that share an origin are on one clock, however
+    long each takes to open: until then there is silence.
     """
 
-    def __init__(self, *, live: bool, start: Position = ORIGIN) -> None:
+    def __init__(self, *, live: bool, start: Position = ORIGIN, origin: float | None = None) -> None:
         self._live = live
         self._start = start
         self._form: AudioFormat | None = None
         self._run = start
         self._frames = 0
-        self._origin: float | None = None
+        self._origin = origin
         self._usual: float | None = None
         self._seen = 0.0
         self._window = _Window(0.0)
@@ -91,9 +92,10 @@ class Timeline:
             total += 1
         return total - frames
 
-    def opened(self, form: AudioFormat, now: float) -> list[Gap]:
+    def opened(self, form: AudioFormat, now: float) -> list[DeviceBlock | Gap]:
         """Take note that the source, or another in its place, delivers from now on; end what `interrupted` began."""
-        if self._form is not None and self._outage is None:
+        first = self._form is None
+        if not first and self._outage is None:
             self._outage = GapReason.DEVICE
         gaps = self.ended(now)
         if gaps or form != self._form:
@@ -103,7 +105,8 @@ class Timeline:
         self._window = _Window(now)
         if self._origin is None:
             self._origin = now
-        return gaps
+        lead_in = self._silence(now - self._origin) if first and self._live and not gaps else []
+        return [*gaps, *lead_in]
 
     def interrupted(self, now: float, reason: GapReason = GapReason.DEVICE) -> None:
         """Take note that a live source is gone. What is missing will be named when it ends."""
