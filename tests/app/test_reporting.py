@@ -81,3 +81,15 @@ async def test_an_error_that_may_quote_what_was_said_is_told_by_its_type_alone()
 
 async def test_a_state_that_cannot_be_stored_ends_nothing():
     assert await told(lambda reporter: reporter.changed("engine", "ready", "tiny.en"), broken=True) == []
+
+
+def test_an_alert_is_logged_even_where_it_cannot_be_stored():
+    lines = []
+
+    class Log(SilentLog):
+        def info(self, event, /, **fields):
+            lines.append({"event": event, **fields})
+
+    Reporter(Log(), None).tell(StateChanged("lag", "normal", "alert", "40 s behind", ME))
+    changed = {"component": "lag", "before": "normal", "after": "alert", "reason": "40 s behind", "track": ME}
+    assert lines == [{"event": "state_changed", **changed}]

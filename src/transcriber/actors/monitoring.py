@@ -9,7 +9,6 @@ import anyio
 from transcriber.core.alerts import Alert
 from transcriber.core.catch_up import CatchUp
 from transcriber.events import StateChanged
-from transcriber.ports import Transcript
 from transcriber.types import RATE, TrackName
 
 CLEAR = 0.8
@@ -74,11 +73,11 @@ class Gauges:
 
 @dataclass(slots=True, kw_only=True)
 class Monitoring:
-    """Measures every `interval` seconds, for ever."""
+    """Measures every `interval` seconds, for ever. `tell` hears of alerts, and returns at once."""
 
     tracks: Callable[[], Mapping[TrackName, TrackReading]]
     processes: Processes
-    transcript: Transcript
+    tell: Callable[[StateChanged], None]
     gauges: Gauges
     rules: MonitoringRules
     interval: float
@@ -86,34 +85,34 @@ class Monitoring:
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            await self._measure(anyio.current_time())
+            self._measure(anyio.current_time())
             await anyio.sleep(self.interval)
 
-    async def _measure(self, now: float) -> None:
+    def _measure(self, now: float) -> None:
         rules, gauges = self.rules, self.gauges
         for process, resident in self.processes.memory().items():
             gauges.peak_memory[process] = max(resident, gauges.peak_memory.get(process, 0))
             if process == "core":
                 alert = self._alert("memory", rules.memory)
-                await self._judge(alert, resident, now, f"core uses {resident >> 20} MB")
+                self._judge(alert, resident, now, f"core uses {resident >> 20} MB")
         cpu = self.processes.cpu()
-        await self._judge(self._alert("cpu", rules.cpu), cpu, now, f"{cpu:.0f} % of all cores are busy")
+        self._judge(self._alert("cpu", rules.cpu), cpu, now, f"{cpu:.0f} % of all cores are busy")
         for track, reading in self.tracks().items():
             catch_up = gauges.catch_up.setdefault(track, CatchUp())
             catch_up.take(reading.lag, now)
             full = f"{reading.buffer:.0%} of the buffer is in use"
-            await self._judge(self._alert("buffer", rules.buffer, track), reading.buffer, now, full)
+            self._judge(self._alert("buffer", rules.buffer, track), reading.buffer, now, full)
             behind = f"{reading.lag:.0f} s behind, {_eta(catch_up.estimate())}"
-            await self._judge(self._alert("lag", rules.lag, track), reading.lag, now, behind)
+            self._judge(self._alert("lag", rules.lag, track), reading.lag, now, behind)
 
     def _alert(self, name: str, threshold: float, track: TrackName | None = None) -> Alert:
         alert = Alert(name, threshold, threshold * CLEAR, self.rules.sustain, track)
         return self.gauges.alerts.setdefault((name, track), alert)
 
-    async def _judge(self, alert: Alert, value: float, now: float, reason: str) -> None:
+    def _judge(self, alert: Alert, value: float, now: float, reason: str) -> None:
         if alert.take(value, now):
             before, after = ("normal", "alert") if alert.raised else ("alert", "normal")
-            await self.transcript.publish(StateChanged(alert.name, before, after, reason, alert.track))
+            self.tell(StateChanged(alert.name, before, after, reason, alert.track))
 
 
 def _eta(seconds: float | None) -> str:

@@ -59,9 +59,20 @@ class Reporter:
         """Report that a component is in another state than it was."""
         before = self._states.get((component, track), STARTING)
         self._states[component, track] = after
-        self._log.info("state_changed", component=component, track=track, before=before, after=after, reason=reason)
+        self.tell(StateChanged(component, before, after, reason, track))
+
+    def tell(self, change: StateChanged) -> None:
+        """Report a change, in the log and as an event."""
+        self._log.info(
+            "state_changed",
+            component=change.component,
+            track=change.track,
+            before=change.before,
+            after=change.after,
+            reason=change.reason,
+        )
         if not self._ended:
-            self._changes.offer(StateChanged(component, before, after, reason, track))
+            self._changes.offer(change)
 
     def supervised(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
         """Report what a supervisor did."""

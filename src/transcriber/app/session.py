@@ -189,7 +189,7 @@ class Session:
         return Monitoring(
             tracks=lambda: {track.name: track.reading() for track in self.tracks},
             processes=ProcessProbe(self.services.client.rss),
-            transcript=self.services.publisher,
+            tell=self.services.reporter.tell,
             gauges=self.gauges,
             rules=MonitoringRules(
                 memory=given.memory_threshold,
