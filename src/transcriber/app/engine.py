@@ -14,11 +14,21 @@ from transcriber.adapters.engine.life import Pulse
 from transcriber.adapters.engine.process import EngineProcess, EngineReport, Hardware
 from transcriber.app.reporting import Log, brief
 from transcriber.errors import EngineError, TranscriberError
-from transcriber.settings import Engine
+from transcriber.settings import Engine, Supervision
 from transcriber.supervision import ChildSpec, Restart
 
 START_TIMEOUT = 15.0
 """Seconds for the process to answer: it loads onnxruntime first, which takes one on a machine that is not busy."""
+
+
+def start_timeout(limits: Supervision) -> float:
+    """Return the seconds that an engine may take to start: fewer than usual where the window allows no more.
+
+    The supervisor refuses a window in which starts that time out would never escalate.
+    """
+    if limits.max_restarts == 0:
+        return START_TIMEOUT
+    return min(START_TIMEOUT, 0.99 * (limits.window / limits.max_restarts - limits.delay))
 
 
 def make_client(settings: Engine) -> EngineClient:
@@ -53,6 +63,7 @@ class EngineSupply:
     client: EngineClient
     changed: Callable[[str, str], None]
     log: Log
+    start_timeout: float = START_TIMEOUT
     state: str = "starting"
     model: str = ""
     error: TranscriberError | None = None
@@ -72,7 +83,7 @@ class EngineSupply:
             start=lambda: process,
             restart=Restart.PERMANENT,
             reports_ready=True,
-            start_timeout=START_TIMEOUT,
+            start_timeout=self.start_timeout,
             essential=False,
         )
 

@@ -17,7 +17,7 @@ from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.recovery import RecoveryReport, recover
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
-from transcriber.app.engine import EngineSupply, check_model, language_of, make_client
+from transcriber.app.engine import EngineSupply, check_model, language_of, make_client, start_timeout
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
 from transcriber.app.services import Services
@@ -199,6 +199,12 @@ def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Se
     )
     services.log.info("session_opened", component="session", session=manifest.id, resumed=resumed)
     changed = partial(services.reporter.changed, "engine")
-    supply = EngineSupply(services.settings.engine, services.client, changed, services.log)
+    supply = EngineSupply(
+        services.settings.engine,
+        services.client,
+        changed,
+        services.log,
+        start_timeout=start_timeout(services.settings.supervision),
+    )
     timed = not resumed and services.settings.capture.pace == "realtime"
     return Session(services=services, supply=supply, tracks=tracks, started=started, timed=timed)
