@@ -102,6 +102,18 @@ def test_session_json_is_rewritten_whole_or_not_at_all(session, monkeypatch, ste
     assert read_manifest(session.path).tracks[0].source == "changed"
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors cannot be counted here")
+def test_a_lock_that_cannot_be_written_is_let_go_and_told(session, monkeypatch):
+    session.close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(StorageError, match="free some space"):
+            SessionFolder.open(session.path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    SessionFolder.open(session.path).close()
+
+
 def run_python(*lines: str, argument: Path) -> subprocess.CompletedProcess[str]:
     code = "\n".join(["import os, pathlib, signal, sys", *lines])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

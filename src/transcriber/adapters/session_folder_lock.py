@@ -34,20 +34,21 @@ class SessionLock:
         """Take the lock.
 
         Raises:
-            StorageError: another process, or another session object of this one, holds it.
+            StorageError: another process, or another session object of this one, holds it; or it cannot be written.
 
         """
         try:
             descriptor = disk_files.open_private(path)
         except OSError as error:
             raise disk_files.explain(error, path) from error
-        for _ in range(_TRIES):
-            if _try_lock(descriptor):
-                os.ftruncate(descriptor, 0)
-                disk_files.write_at(descriptor, 0, f"{os.getpid()}\n".encode())
-                return cls(descriptor)
-            time.sleep(_PAUSE)
-        os.close(descriptor)
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, descriptor)
+            for _ in range(_TRIES):
+                if _try_lock(descriptor):
+                    _name_holder(path, descriptor)
+                    undo.pop_all()
+                    return cls(descriptor)
+                time.sleep(_PAUSE)
         raise StorageError(f"{path.parent} is being written by process {holder(path) or '?'}; wait, or stop it")
 
     def release(self) -> None:
@@ -55,6 +56,14 @@ class SessionLock:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
+
+
+def _name_holder(path: Path, descriptor: int) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        disk_files.write_at(descriptor, 0, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        raise disk_files.explain(error, path) from error
 
 
 def holder(path: Path) -> int | None:
