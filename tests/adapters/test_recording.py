@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transcriber.adapters.disk import Disk, InlineDisk
-from transcriber.adapters.recording import RecordingReader, TrackRecording, read_extent
+from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
 from transcriber.adapters.recovery_track import checksum
 from transcriber.core import journal, wav
@@ -56,6 +56,11 @@ class Track:
             with wave.open(str(path)) as file:
                 found[path.name] = file.getnframes()
         return found
+
+    def read(self, start: int = 0, end: int | None = None):
+        """Return what is on disk, as a program that finds it there reads it."""
+        extent = read_extent(self.journal)
+        return read_pieces(self.audio, extent.gaps, Position(start), Position(extent.durable if end is None else end))
 
     def writer(self) -> TrackWriter:
         return TrackWriter(self.audio, self.journal, Acknowledged(Position(0), 0, ()))
@@ -133,10 +138,9 @@ async def test_any_cut_into_calls_gives_the_same_track(tmp_path_factory, lengths
         await recording.append(rest[:count])
         rest = rest[count:]
     await recording.close()
-    reader = RecordingReader(track.audio, track.journal)
-    assert reader.durable == start
+    assert read_extent(track.journal).durable == start
     for piece in expected:
-        parts = reader.read(piece.start, piece.end)
+        parts = track.read(piece.start, piece.end)
         assert [part.start for part in parts] + [piece.end] == [piece.start, *(part.end for part in parts)]
         if isinstance(piece, Gap):
             assert parts == [piece]
@@ -156,13 +160,12 @@ async def test_a_track_is_appended_to_after_it_was_closed(track):
     await recording.append([gap(100, 150, GapReason.CRASH), block(150, 160)])
     assert recording.gaps == (gap(100, 150, GapReason.CRASH),)
     await recording.close()
-    reader = RecordingReader(track.audio, track.journal)
-    assert reader.read(Position(0), reader.durable) == [
+    assert track.read() == [
         block(0, 100),
         gap(100, 150, GapReason.CRASH),
         block(150, 160),
     ]
-    assert reader.extent.ended
+    assert read_extent(track.journal).ended
 
 
 async def test_what_is_not_durable_cannot_be_read(track):
@@ -314,8 +317,7 @@ async def test_what_a_failed_step_left_is_written_again_through_new_descriptors(
     assert calls.made[-2:] == ["fsync audio", "fsync journal"]
     await recording.append([gap(300, 400), block(400, 600)])
     await recording.close()
-    reader = RecordingReader(track.audio, track.journal)
-    assert reader.read(Position(0), reader.durable) == [block(0, 300), gap(300, 400), block(400, 600)]
+    assert track.read() == [block(0, 300), gap(300, 400), block(400, 600)]
 
 
 @pytest.mark.parametrize("fault", [("write 000001.wav", errno.ENOSPC), ("fdatasync them", errno.EIO)], ids=str)
@@ -364,8 +366,7 @@ async def test_a_call_that_hangs_cannot_harm_what_is_written_after_it(track, mon
     assert await recording.append([block(80, 90)]) == 90
     await recording.close()
     await disk.close()
-    reader = RecordingReader(track.audio, track.journal)
-    assert reader.read(Position(0), reader.durable) == [block(0, 90)]
+    assert track.read() == [block(0, 90)]
     assert track.files() == {"000001.wav": 90}
 
 
@@ -481,4 +482,4 @@ def test_a_file_that_may_not_grow_is_a_storage_error_and_keeps_what_was_acknowle
     with start_child(tmp_path, limit=10_000) as child:
         *acknowledged, error = child.stdout.read().splitlines()
     assert "ulimit -f" in error
-    assert RecordingReader(track.audio, track.journal).durable == int(acknowledged[-1])
+    assert read_extent(track.journal).durable == int(acknowledged[-1])

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from transcriber.adapters.disk import InlineDisk
-from transcriber.adapters.recording import RecordingReader, TrackRecording
+from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
@@ -82,9 +82,9 @@ def session(tmp_path):
 
 def content(session: SessionFolder) -> list[Block | Gap]:
     """Return all that a track holds, blocks joined."""
-    reader = RecordingReader(session.audio(THEM), session.journal(THEM))
+    extent = read_extent(session.journal(THEM))
     pieces: list[Block | Gap] = []
-    for piece in reader.read(Position(0), reader.durable):
+    for piece in read_pieces(session.audio(THEM), extent.gaps, Position(0), extent.durable):
         if isinstance(piece, Block) and pieces and isinstance(pieces[-1], Block):
             pieces[-1] = Block(pieces[-1].start, pieces[-1].pcm + piece.pcm)
         else:

@@ -6,7 +6,7 @@ import pytest
 from transcriber import NoDeviceError, StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
 from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
-from transcriber.adapters.recording import RecordingReader, TrackRecording
+from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.scripted_source import ScriptedSource
@@ -157,10 +157,10 @@ async def test_a_disk_that_fails_for_a_while_costs_no_sample(play, settings_for,
 
     monkeypatch.setattr(TrackRecording, "append", fail)
     await run(transcriber)
-    recording = RecordingReader(transcriber.folder / "audio" / "t0", transcriber.folder / "journal" / "t0")
+    extent = read_extent(transcriber.folder / "journal" / "t0")
     assert transcriber.summary.complete
     assert transcriber.summary.tracks[0].words == 8
-    [block] = recording.read(Position(0), recording.durable)
+    [block] = read_pieces(transcriber.folder / "audio" / "t0", extent.gaps, Position(0), extent.durable)
     assert block.pcm == say(["one", "two"] * 4)
     assert next(failures, None) is None
 

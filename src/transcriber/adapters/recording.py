@@ -15,28 +15,6 @@ from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Block, Gap, GapReason, Position
 
 
-class RecordingReader:
-    """Reads a finished track: to export it, to transcribe the rest of it, to check it. Blocking.
-
-    Raises:
-        StorageError: the journal cannot be read, or is damaged: the session must be recovered first.
-
-    """
-
-    def __init__(self, audio: Path, journal_file: Path) -> None:
-        self._audio = audio
-        self.extent = read_extent(journal_file)
-
-    @property
-    def durable(self) -> Position:
-        """Everything before this position is on disk."""
-        return self.extent.durable
-
-    def read(self, start: Position, end: Position) -> Sequence[Block | Gap]:
-        """Return the audio and the gaps in `[start, end)`, in order and without holes; `end` is at most `durable`."""
-        return read_pieces(self._audio, self.extent.gaps, start, end)
-
-
 class TrackRecording:
     """The `Recording` port: appends in the disk's writer thread, and reads beside it.
 
