@@ -640,3 +640,31 @@ def test_when_passes_do_not_agree_for_long_the_utterance_is_heard_alone():
     assert since is not None
     assert starts[0] < since, "in context at first"
     assert starts[-1] == since
+
+
+SPREAD = Hypothesis((SpokenWord(" a", 0.0, 9.0, 0.9),), "en", 0.0, 1.0, 0.1)
+"""A decode that stopped early: the words that it gave are spread over all the audio."""
+
+
+def test_a_partial_pass_that_stopped_early_commits_nothing():
+    track, record = Track().say("a").silence(1).say(*"bcdefghijklmnopqrstuvwxyz"), Record()
+    ear = Ear(track, record.restore())
+    ear.listen(samples(2))
+    compose(ear.composition, record, track.hear)
+    ear.listen(samples(4))
+    for _ in range(3):
+        ear.listen(samples(0.6))
+        assert len(compose(ear.composition, record, lambda *_: SPREAD)) == 1
+    assert record.texts == ["a"]
+
+
+def test_a_final_pass_that_stopped_early_in_context_is_done_again_alone():
+    track, record = Track().say("a").silence(1).say(*"bcdefghijklmn"), Record()
+    ear = Ear(track, record.restore(CompositionRules(partials=False)))
+    ear.listen(samples(60))
+    second = track.words[1].start
+    passes = compose(
+        ear.composition, record, lambda start, end: SPREAD if start < second - RATE < end else track.hear(start, end)
+    )
+    assert [task.start < second - RATE for task in passes] == [True, True, False]
+    assert record.texts == [*"abcdefghijklmn"]

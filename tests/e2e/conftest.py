@@ -64,20 +64,30 @@ class Ended:
 class Program:
     """A running `transcriber`, in a process group of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, module: bool = False, stdin: object = subprocess.DEVNULL, **more):
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        module: bool = False,
+        sound: bool = False,
+        stdin: object = subprocess.DEVNULL,
+        **more,
+    ):
         start = (
             ("-m", "transcriber")
             if module
             else ("-c", "import sys; from transcriber.cli import main; sys.exit(main())")
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TRANSCRIBER_")}
+        if not sound:
+            environment["PULSE_SERVER"] = f"unix:{folder}/nothing"
         # A file, not a pipe: nobody reads while it runs, and a reader of the test's own can look at any time.
         self._out, self._err = (folder / f".{name}-{time.monotonic_ns()}" for name in ("out", "err"))
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = psutil.Popen(
                 [sys.executable, *start, *arguments],
                 **{"stdout": out, "stderr": err, "stdin": stdin, "cwd": folder, "start_new_session": True} | more,
-                env=environment | {"HF_HUB_OFFLINE": "1", "PULSE_SERVER": f"unix:{folder}/nothing"},
+                env=environment | {"HF_HUB_OFFLINE": "1"},
             )
         self._family = [self.process]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from transcriber.core.agreement import LocalAgreement
 from transcriber.core.endpointing import Endpointing, EndpointingRules, Utterance
-from transcriber.core.guards import invented, repetitive, without_loops
+from transcriber.core.guards import invented, repetitive, stretched, without_loops
 from transcriber.core.language import LanguageVote
 from transcriber.core.words import pause, placed, split
 from transcriber.events import Committed, Event, GapFound, Partial, SegmentClosed
@@ -175,21 +175,25 @@ class Composition:
 
     def decoded(self, task: Pass, hypothesis: Hypothesis) -> list[Entry]:
         """Take the answer to a pass; return what it adds to the record."""
+        words = [] if invented(hypothesis) else placed(hypothesis.words, task.start, task.end)
         if task.final:
-            if repetitive(hypothesis) and task.start < (alone := self._waiting[0].start):
-                # What loops in context rarely does alone: the next pass is over the utterance and nothing else.
+            alone = self._waiting[0].start
+            if task.start < alone and (repetitive(hypothesis) or stretched(words, alone)):
+                # What goes wrong in context rarely does alone: the next pass is over the utterance and nothing else.
                 self._context = deque([alone])
                 return []
-            words = () if invented(hypothesis) else placed(hypothesis.words, task.start, task.end)
-            words = without_loops(words) if repetitive(hypothesis) else words
-            if words:
-                self.language.heard(hypothesis.language)
-            return self._finish(words, hypothesis.language, self._waiting[0].end)
-        if repetitive(hypothesis) or invented(hypothesis):
+            return self._decided(words, hypothesis)
+        since = self._waiting[0].start if self._waiting else self.endpointing.speaking_since or task.start
+        if not words or repetitive(hypothesis) or stretched(words, since):
             return []
-        words = placed(hypothesis.words, task.start, task.end)
         entries = self._commit(self._policy.partial(words, lambda word: self._stable(word, task.end)))
         return entries + self._trim(task, hypothesis.language) + self._partial()
+
+    def _decided(self, words: Sequence[Word], hypothesis: Hypothesis) -> list[Entry]:
+        words = without_loops(words) if repetitive(hypothesis) else words
+        if words:
+            self.language.heard(hypothesis.language)
+        return self._finish(words, hypothesis.language, self._waiting[0].end)
 
     def failed(self) -> list[Entry]:
         """Take the news that no engine can decode the final pass: what of it was not committed is a gap, by name."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from transcriber.core.agreement import spelling
-from transcriber.types import Hypothesis, Word
+from transcriber.types import RATE, Hypothesis, Position, Word
 
 NO_SPEECH = 0.6
 """Whisper's own `no_speech_threshold` (OpenAI's reference implementation)."""
@@ -14,6 +14,9 @@ stricter than Whisper's -1.0."""
 
 REPETITIVE = 2.4
 """Whisper's own `compression_ratio_threshold`."""
+
+LONGEST_WORD = 3 * RATE
+"""Samples that no word lasts, in whatever language; drawn out and with a breath, two seconds are heard."""
 
 LOOP_REPEATS = 3
 LOOP_WORDS = 8
@@ -30,6 +33,14 @@ def invented(hypothesis: Hypothesis) -> bool:
 def repetitive(hypothesis: Hypothesis) -> bool:
     """Tell whether the text repeats itself so much that nothing should be concluded from it."""
     return hypothesis.compression > REPETITIVE
+
+
+def stretched(words: Sequence[Word], start: Position) -> bool:
+    """Tell whether a word takes longer than any does, counted from `start`, where the utterance begins.
+
+    A decode that stopped too early shows in this way: the few words that it gave are spread over all the audio.
+    """
+    return any(word.end - max(word.start, start) > LONGEST_WORD for word in words)
 
 
 def without_loops(words: Sequence[Word]) -> tuple[Word, ...]:
