@@ -4,8 +4,8 @@
     python3 bootstrap.py test [ARGS...]   every check and test of the project; ARGS go to pytest
     python3 bootstrap.py run COMMAND...   any command in the environment, such as `transcriber devices`
 
-uv is used if it is there, else installed into `.uv/`. It finds a Python 3.13 or later, or fetches one. What is installed
-into `.venv/` is pinned with hashes in `requirements/`.
+uv is used if it is there, else installed into `.uv/`. It finds a Python 3.13 or later, or fetches one. What is
+installed into `.venv/` is pinned with hashes in `requirements/`.
 """
 
 import os
