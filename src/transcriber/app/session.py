@@ -150,8 +150,15 @@ class Session:
             elapsed=self.elapsed,
             real_time_factor=round(engine.took / engine.audio, 4) if engine.audio else None,
             restarts=self._restarts,
-            peak_memory=dict(self.gauges.peak_memory),
+            peak_memory=self._peak_memory(),
         )
+
+    def _peak_memory(self) -> dict[str, int]:
+        """Return the largest resident set of each process; the engine knows its own between two measurements."""
+        peak = dict(self.gauges.peak_memory)
+        if engine := self.services.client.peak_rss():
+            peak["engine"] = max(engine, peak.get("engine", 0))
+        return peak
 
     def _supervisor(
         self, name: str, children: Sequence[ChildSpec], on_event: Callable[[supervised.SupervisionEvent], None]
