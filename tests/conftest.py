@@ -90,9 +90,9 @@ def running_rig(folder: Path) -> Generator[Rig]:
             rig.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    """A sound card that the tests share, and leave as they found it."""
+    """A sound card that the tests of a module share, and leave as they found it."""
     with running_rig(tmp_path_factory.mktemp("pulse")) as rig:
         yield rig
 
