@@ -31,6 +31,9 @@ class Client(ScriptedEngine):
     def rss(self) -> int:
         return 0
 
+    def peak_rss(self) -> int:
+        return 0
+
 
 class Idle:
     async def run(self) -> None:
