@@ -183,7 +183,7 @@ async def test_nothing_is_left_behind(case):
         await case.source.close()
     with anyio.fail_after(10):
         # The thread that asyncio waits with for the end of a child goes a moment after the child.
-        while any(now > then for now, then in zip(held(), before, strict=True)):
+        while any(now > then for now, then in zip(held(), before, strict=True)):  # noqa: ASYNC110 - nobody tells
             await anyio.sleep(0.01)
 
 
