@@ -39,8 +39,10 @@ def call(*command: "str | Path") -> None:
 
 
 def uv() -> str:
-    """Return a uv to run, which is installed here if there is none."""
+    """Return a uv to run, which is installed here if there is none, or only one that does not start."""
     found = shutil.which("uv")
+    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+        found = None
     local = ROOT / ".uv" / "bin" / ("uv.exe" if os.name == "nt" else "uv")
     if found is None and not local.exists():
         print("installing uv into .uv/", file=sys.stderr)
