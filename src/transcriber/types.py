@@ -33,6 +33,15 @@ def seconds(samples: int) -> float:
     return round(samples / RATE, 3)
 
 
+def samples(duration: float) -> int:
+    """Return a duration, or a moment, in seconds as a count of samples: what `seconds` undoes to a millisecond.
+
+    >>> samples(1.5)
+    24000
+    """
+    return round(duration * RATE)
+
+
 class SampleFormat(StrEnum):
     """How one sample of one channel is stored; the names are ffmpeg's."""
 

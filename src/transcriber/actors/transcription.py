@@ -11,7 +11,7 @@ from transcriber.core.ring import Ring
 from transcriber.errors import EngineError, RequestFailed
 from transcriber.link import Link
 from transcriber.ports import Engine, Recording, Transcript, Vad
-from transcriber.types import RATE, SAMPLE_BYTES, Block, DecodeRequest, Gap, GapReason, Hypothesis, Position
+from transcriber.types import RATE, SAMPLE_BYTES, Block, DecodeRequest, Gap, GapReason, Position, samples
 from transcriber.watermark import Watermark
 
 WINDOW_BYTES = WINDOW * SAMPLE_BYTES
@@ -151,12 +151,12 @@ class Transcription:
         request = DecodeRequest(pcm, task.final, task.language, self.prompt, self.hotwords)
         began = anyio.current_time()
         try:
-            hypothesis: Hypothesis = await self.engine.decode(request, urgency=urgency)
+            hypothesis = await self.engine.decode(request, urgency=urgency)
         except RequestFailed:
             return self._composition.failed() if task.final else []
         if not task.final:
             # A new pass before this one would have been answered only piles up work.
-            self._stretch = round((anyio.current_time() - began) * RATE)
+            self._stretch = samples(anyio.current_time() - began)
         return self._composition.decoded(task, hypothesis)
 
     async def _samples(self, start: Position, end: Position) -> bytes:

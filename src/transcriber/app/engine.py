@@ -95,7 +95,7 @@ class EngineSupply:
         try:
             found = await models.locate(self.settings.model, language_of(self.settings))
         except TranscriberError as error:
-            # Another process would find no model either. This one stays, because it still tells speech from silence.
+            # Another process would find no model either. This one stays, or the supervisor would start the next.
             self._end(error)
             await anyio.sleep_forever()
             raise

@@ -13,11 +13,12 @@ from transcriber.app.engine import EngineSupply, check_model, language_of, make_
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.core.document import Document, DocumentTrack
 from transcriber.core.names import safe_name
+from transcriber.core.words import placed
 from transcriber.errors import SourceError
 from transcriber.events import Envelope, SegmentClosed
 from transcriber.settings import Settings
 from transcriber.supervision import ChildGivenUp, SupervisionEvent, Supervisor
-from transcriber.types import RATE, Coverage, Position, Segment, SegmentId, TrackName, Word
+from transcriber.types import Coverage, Position, Segment, SegmentId, TrackName, samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +52,13 @@ class Offline:
         language = language_of(self.settings.engine)
         async with self.client.transcribe_file(path, language=language, words=True) as found:
             async for part in found:
-                start = Position(round(part.start * RATE))
-                words = tuple(
-                    Word(
-                        word.text,
-                        Position(round(word.start * RATE)),
-                        Position(round(word.end * RATE)),
-                        round(word.probability, 3),
-                    )
-                    for word in part.words
-                )
-                name = SegmentId(f"{track}-{start}")
-                segment = Segment(name, track, start, Position(round(part.end * RATE)), words, found.language)
+                start, end = Position(samples(part.start)), Position(samples(part.end))
+                words = tuple(placed(part.words, Position(0), end))
+                segment = Segment(SegmentId(f"{track}-{start}"), track, start, end, words, found.language)
                 entries.append(Envelope(len(entries) + 1, part.end, SegmentClosed(segment)))
                 progress(part.end / found.duration if found.duration else 1.0)
-            end = Position(round(found.duration * RATE))
-        covered = DocumentTrack(track, f"file:{path}", end, Coverage(end, end))
+            length = Position(samples(found.duration))
+        covered = DocumentTrack(track, f"file:{path}", length, Coverage(length, length))
         document = Document.of(entries, title=path.name, tracks=[covered], model=self.supply.model)
         shortfall = header.shortfall(found.duration)
         return Transcribed(document, SourceError(f"file {path}: {shortfall}") if shortfall else None)

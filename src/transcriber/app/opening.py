@@ -32,7 +32,7 @@ from transcriber.plugins import make_source, schemes
 from transcriber.ports import Source
 from transcriber.settings import Settings
 from transcriber.settings import Track as TrackSettings
-from transcriber.types import RATE, CaptureOptions, Position, TrackName
+from transcriber.types import CaptureOptions, Position, TrackName, samples
 
 NANOSECONDS = 1_000_000_000
 
@@ -114,7 +114,7 @@ async def _open_source(
 ) -> _Opened:
     source = _make_source(track.source, settings)
     fallback = _make_source(track.fallback, settings) if track.fallback else None
-    until = None if duration is None else Position(round(duration * RATE))
+    until = None if duration is None else Position(samples(duration))
     # Live tracks begin at the same moment; a file begins when it is open, at its own beginning.
     holder = Holder(source, Timeline(live=source.live, origin=now.at if source.live else None), until)
     resources.push_async_callback(_to_the_end, holder.close)

@@ -14,7 +14,7 @@ from transcriber.core.endpointing import EndpointingRules
 from transcriber.core.language import LanguageVote
 from transcriber.core.tally import Tally
 from transcriber.settings import Settings
-from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, TrackName
+from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, TrackName, samples
 
 
 @dataclass(slots=True)
@@ -64,9 +64,6 @@ class Services:
 def composition_rules(settings: Settings) -> CompositionRules:
     """Return the settings of transcription in samples."""
     given = settings.transcription
-
-    def samples(seconds: float) -> int:
-        return round(seconds * RATE)
 
     endpointing = EndpointingRules(
         begin=given.vad_threshold,

@@ -17,7 +17,6 @@ from transcriber.app.reporting import in_one_line
 from transcriber.app.services import Services
 from transcriber.errors import SourceError, TranscriberError
 from transcriber.events import SessionStarted, Summary
-from transcriber.settings import Settings
 from transcriber.supervision import ChildSpec, Restart, Supervisor
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
@@ -191,8 +190,7 @@ class Session:
         return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
 
     def _monitoring(self) -> Monitoring:
-        settings: Settings = self.services.settings
-        given = settings.monitoring
+        given = self.services.settings.monitoring
         return Monitoring(
             tracks=lambda: {track.name: track.reading() for track in self.tracks},
             processes=ProcessProbe(self.services.client.rss),

@@ -209,8 +209,7 @@ class RecordedTrack:
         """Do nothing: nothing is captured."""
 
     def give_up(self, error: Exception) -> None:
-        """Take note why the track ended early."""
-        self.fault = SourceError(brief(error))
+        """Do nothing: there is no capture to give up."""
 
     async def drain(self) -> None:
         """Do nothing: all is on disk."""

@@ -21,14 +21,14 @@ from transcriber.events import (
     Summary,
     TrackStarted,
 )
-from transcriber.types import RATE, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word, seconds
+from transcriber.types import Gap, GapReason, Position, Segment, SegmentId, TrackName, Word, samples, seconds
 
 MEGABYTE = 1_000_000
 
 
 def position(at: float) -> Position:
     """Return the position nearest to `at` seconds."""
-    return Position(round(at * RATE))
+    return Position(samples(at))
 
 
 class WordLine(Struct, frozen=True):

@@ -14,7 +14,7 @@ monotonic clock, which tells three things that a device keeps to itself:
 import math
 from fractions import Fraction
 
-from transcriber.types import RATE, AudioFormat, DeviceBlock, Gap, GapReason, Position, Reading, SampleFormat
+from transcriber.types import RATE, AudioFormat, DeviceBlock, Gap, GapReason, Position, Reading, SampleFormat, samples
 
 ORIGIN = Position(0)
 
@@ -123,7 +123,7 @@ class Timeline:
         self._origin += self._usual or 0.0
         self._usual = None
         self._filling = False
-        return self._gap(round(self._behind(now) * RATE), reason)
+        return self._gap(samples(self._behind(now)), reason)
 
     def feed(self, reading: Reading) -> list[DeviceBlock | Gap]:
         """Place a reading. One without frames says that nothing was there to read: `idle`."""
@@ -163,7 +163,7 @@ class Timeline:
             return []
         self._window = _Window(at)
         if self._usual is not None and least > STEP:
-            return [*self._gap(round(least * RATE), GapReason.OVERLOAD)]
+            return [*self._gap(samples(least), GapReason.OVERLOAD)]
         # Earlier than usual is a fast crystal, or sound that came in a burst after silence had been filled in for it.
         # That silence is made up for by the next idle time, so the clock goes no faster than a crystal could.
         self._usual = (self._usual or 0.0) + max(least, -FASTEST * WINDOW)
@@ -171,7 +171,7 @@ class Timeline:
 
     def _fill(self, missing: float, unseen: float) -> list[DeviceBlock | Gap]:
         if unseen > ASLEEP:
-            return [*self._gap(round(missing * RATE), GapReason.OVERLOAD)]
+            return [*self._gap(samples(missing), GapReason.OVERLOAD)]
         return [*self._silence(missing)]
 
     def _behind(self, now: float) -> float:
@@ -191,10 +191,10 @@ class Timeline:
     def _begin_run(self, start: Position) -> None:
         self._run, self._frames = start, 0
 
-    def _gap(self, samples: int, reason: GapReason) -> list[Gap]:
-        if samples <= 0:
+    def _gap(self, length: int, reason: GapReason) -> list[Gap]:
+        if length <= 0:
             return []
-        gap = Gap(self.position, Position(self.position + samples), reason)
+        gap = Gap(self.position, Position(self.position + length), reason)
         self._begin_run(gap.end)
         return [gap]
 

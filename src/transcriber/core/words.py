@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from transcriber.types import RATE, Position, SpokenWord, Word
+from transcriber.types import Position, SpokenWord, Word, samples
 
 SENTENCE_ENDS = (".", "?", "!", "。", "？", "！")  # noqa: RUF001 - full-width marks are what is meant
 
@@ -11,7 +11,7 @@ def placed(words: Iterable[SpokenWord], start: Position, end: Position) -> list[
     """Put the words that were heard in `[start, end)` on the track's clock; none ends after that."""
 
     def place(moment: float) -> Position:
-        return Position(min(start + round(moment * RATE), end))
+        return Position(min(start + samples(moment), end))
 
     return [Word(word.text, place(word.start), place(word.end), round(word.probability, 3)) for word in words]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transcriber.core.endpointing import WINDOW
 from transcriber.errors import EngineError, RequestFailed
-from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord
+from transcriber.types import RATE, DecodeRequest, Hypothesis, SpokenWord, samples
 
 VOCABULARY = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -45,7 +45,7 @@ def say(words: Iterable[str], vocabulary: Sequence[str] = VOCABULARY) -> bytes:
 
 def silence(seconds: float) -> bytes:
     """Return PCM16 in which nothing is heard."""
-    return bytes(2 * round(seconds * RATE))
+    return bytes(2 * samples(seconds))
 
 
 class ScriptedEngine:

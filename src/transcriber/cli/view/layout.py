@@ -10,7 +10,7 @@ from rich.text import Text
 from transcriber.cli.view.status import TrackStatus, ViewStatus
 from transcriber.cli.view.tails import Tail
 from transcriber.core.stamps import clock
-from transcriber.types import RATE, Position, TrackName
+from transcriber.types import Position, TrackName, samples
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 """Of the tracks, in order: the six that every terminal has and that read on light and on dark."""
@@ -81,7 +81,7 @@ class Layout:
         style = "green" if status.healthy else "bold yellow"
         dot = "*" if self.console.options.ascii_only else "●"
         state = Text.assemble((f"{dot} {status.state}", style))
-        return state.append(f"  {clock(round(status.elapsed * RATE))}", style="dim")
+        return state.append(f"  {clock(samples(status.elapsed))}", style="dim")
 
     def _status_row(self, status: ViewStatus, cells: int, *, words: bool) -> Text:
         row = self._state(status)

@@ -13,7 +13,7 @@ from transcriber.events import (
     StateChanged,
     Summary,
 )
-from transcriber.types import RATE
+from transcriber.types import samples
 
 
 class PlainView:
@@ -43,7 +43,7 @@ class PlainView:
             case SessionStarted() as event:
                 await self._aside.write(wording.of_session(event))
             case StateChanged() as event:
-                at = clock(round(envelope.emitted * RATE))
+                at = clock(samples(envelope.emitted))
                 await self._aside.write(f"[{at}] {wording.of_state(event)}")
             case Summary() as event:
                 await self._aside.write(wording.of_summary(event))

@@ -3,7 +3,7 @@
 from transcriber.core.ledger import tally
 from transcriber.core.stamps import clock, gap_note
 from transcriber.events import SessionStarted, StateChanged, Summary
-from transcriber.types import RATE, Gap, Segment, TrackName, seconds
+from transcriber.types import Gap, Segment, TrackName, samples, seconds
 
 
 def of_session(event: SessionStarted) -> str:
@@ -34,7 +34,7 @@ def of_summary(event: Summary) -> str:
     """Return the figures of the run that a person asks for."""
     ledger = tally(event.tracks)
     parts = [
-        f"{clock(round(event.elapsed * RATE))} elapsed",
+        f"{clock(samples(event.elapsed))} elapsed",
         f"{count(ledger.words, 'word')} in {count(ledger.segments, 'segment')}",
         f"{ledger.captured:.1f} s captured, {ledger.coverage:.2%} covered",
     ]
