@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from transcriber.supervision import ChildSpec, Restart, Supervisor, Watch
+from transcriber.supervision import ChildSpec, Recall, Restart, Supervisor, Watch
 
 
 def refused(message, *children, **options):
@@ -29,10 +29,11 @@ def test_an_empty_name_is_refused():
         {"start_timeout": math.nan},
         {"stop_timeout": -1.0},
         {"watch": Watch(pending=lambda: True, progress=lambda: 0, timeout=0.0)},
+        {"recall": Recall(probe=pytest.fail, interval=0.0)},
     ],
 )
 def test_a_timeout_that_is_no_time_is_refused(spec):
-    refused("a: a timeout must be more than 0 s", child(**spec))
+    refused("a: a time must be more than 0 s", child(**spec))
 
 
 def test_a_permanent_child_cannot_be_significant():

@@ -42,9 +42,13 @@ class RestartBudget:
         """
         if healthy >= (self.window if self.healthy_after is None else self.healthy_after):
             self._spent.clear()
-        while self._spent and at - self._spent[0] > self.window:
-            self._spent.popleft()
-        if len(self._spent) >= self.max_restarts:
+        if not self.allows(at):
             return False
         self._spent.append(at)
         return True
+
+    def allows(self, at: float) -> bool:
+        """Whether a restart is left at `at`."""
+        while self._spent and at - self._spent[0] > self.window:
+            self._spent.popleft()
+        return len(self._spent) < self.max_restarts

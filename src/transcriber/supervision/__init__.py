@@ -19,6 +19,7 @@ from transcriber.supervision.events import (
     ChildFinished,
     ChildGivenUp,
     ChildReady,
+    ChildRecalled,
     ChildRestarting,
     ChildStarted,
     ChildStopped,
@@ -28,7 +29,16 @@ from transcriber.supervision.events import (
 )
 from transcriber.supervision.heartbeat import Heartbeat, LoopBlocked
 from transcriber.supervision.lifecycle import IllegalTransition, Lifecycle, State, Transition
-from transcriber.supervision.spec import Actor, AutoShutdown, ChildSpec, ReportingActor, Restart, Strategy, Watch
+from transcriber.supervision.spec import (
+    Actor,
+    AutoShutdown,
+    ChildSpec,
+    Recall,
+    ReportingActor,
+    Restart,
+    Strategy,
+    Watch,
+)
 from transcriber.supervision.supervisor import Supervisor
 from transcriber.supervision.tree import ChildStatus, Tree
 
@@ -44,6 +54,7 @@ __all__ = [
     "ChildHung",
     "ChildInterrupted",
     "ChildReady",
+    "ChildRecalled",
     "ChildRestarting",
     "ChildReturned",
     "ChildSpec",
@@ -54,6 +65,7 @@ __all__ = [
     "IllegalTransition",
     "Lifecycle",
     "LoopBlocked",
+    "Recall",
     "ReportingActor",
     "Restart",
     "StartTimedOut",

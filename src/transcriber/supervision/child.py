@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
@@ -10,7 +11,7 @@ from transcriber.supervision import events
 from transcriber.supervision.errors import ChildHung, ChildReturned, StartTimedOut, SupervisionFailed
 from transcriber.supervision.life import Life
 from transcriber.supervision.lifecycle import Lifecycle, State
-from transcriber.supervision.spec import ChildSpec, Policy, Restart, Watch
+from transcriber.supervision.spec import ChildSpec, Policy, Recall, Restart, Watch
 
 _LOOKS = 10
 """Looks in one `Watch.timeout`: a hang is seen after 1.0 to 1.1 of it."""
@@ -33,9 +34,13 @@ class Child:
         self.lifecycle = Lifecycle(anyio.current_time())
         self.lives = self.restarts = self.fallback = self.zombies = 0
         self.error: Exception | None = None
+        self.pause = 0.0
+        """Seconds to wait before the next life."""
         self._names = (supervisor, spec.name)
         self._policy = policy
+        self._starts = (spec.start, *spec.fallbacks)
         self._budget = policy.budget()
+        self._recalls = policy.recalls()
         self._failures: deque[Exception] = deque(maxlen=policy.max_restarts + 1)
         self._report = report
         self._on_end = on_end
@@ -70,7 +75,7 @@ class Child:
         """Begin a life and wait until it is ready. False if that failed: `conclude` says what follows."""
         self._move(State.STARTING)
         self.lives += 1
-        start = (self.spec.start, *self.spec.fallbacks)[self.fallback]
+        start = self._starts[self.fallback]
         life = self.life = Life(self.spec.name, start, reports=self.spec.reports_ready, on_end=self._ended)
         self._report(events.ChildStarted(*self._names, self.lives))
         lives.start_soon(life.run, name="/".join(self._names))
@@ -87,6 +92,8 @@ class Child:
             self._report(events.ChildReady(*self._names))
         if self.spec.watch is not None:
             lives.start_soon(self._watch, life, self.spec.watch, name="/".join((*self._names, "watch")))
+        if self.spec.recall is not None and self.fallback:
+            lives.start_soon(self._recall, life, self.spec.recall, name="/".join((*self._names, "recall")))
         return True
 
     async def stop(self) -> None:
@@ -117,6 +124,9 @@ class Child:
         if life is None or life.fatal is not None:
             self._move(State.FAILED)
             return False
+        if life.successor is not None:
+            self._hand_over(life.successor, life.error)
+            return True
         if life.error is None and self.spec.restart is not Restart.PERMANENT:
             self._finish()
             return False
@@ -151,7 +161,17 @@ class Child:
 
     def _wait(self) -> None:
         self.restarts += 1
+        self.pause = self._policy.delay
         self._move(State.WAITING)
+
+    def _hand_over(self, successor: int, error: Exception | None) -> None:
+        """Have something better than the fallback in use started next; nothing failed, so nothing has to settle."""
+        self._report(events.ChildStopped(*self._names, error))
+        self.fallback = successor
+        self._budget = self._policy.budget()
+        self.pause = 0.0
+        self._move(State.WAITING)
+        self._report(events.ChildRecalled(*self._names, successor))
 
     def _finish(self) -> None:
         self._move(State.FINISHED)
@@ -192,6 +212,32 @@ class Child:
             return
         if hung:
             await self._condemn(life, ChildHung(f"{self.spec.name} made no progress for {watch.timeout:g} s"))
+
+    async def _recall(self, life: Life, recall: Recall) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._look_for_better, life, recall)
+            await life.wait_ended()
+            tasks.cancel_scope.cancel()
+
+    async def _look_for_better(self, life: Life, recall: Recall) -> None:
+        better = None
+        while better is None:
+            await anyio.sleep(recall.interval)
+            better = await self._better(recall)
+        if not life.ending:
+            life.successor = better
+            if not await self._end(life):
+                self._on_end(life)
+
+    async def _better(self, recall: Recall) -> int | None:
+        unlimited = recall.stopgap and self.fallback == len(self.spec.fallbacks)
+        if not unlimited and not self._recalls.allows(anyio.current_time()):
+            return None
+        for option in range(self.fallback):
+            with suppress(Exception):
+                if await recall.probe(option):
+                    return option if unlimited or self._recalls.spend(anyio.current_time()) else None
+        return None
 
 
 async def _is_hung(life: Life, watch: Watch) -> bool:

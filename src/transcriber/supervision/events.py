@@ -53,6 +53,15 @@ class ChildFellBack:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildRecalled:
+    """Something better than the fallback in use works again, and takes over now: 0 is the child as it was meant."""
+
+    supervisor: str
+    child: str
+    fallback: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChildGivenUp:
     """A child that is not essential is failed for good, and the rest goes on without it."""
 
@@ -109,6 +118,7 @@ type SupervisionEvent = (
     | ChildFailed
     | ChildRestarting
     | ChildFellBack
+    | ChildRecalled
     | ChildGivenUp
     | ChildFinished
     | ChildStopped

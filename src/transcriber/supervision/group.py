@@ -16,10 +16,9 @@ class RestartGroup:
     Under `ONE_FOR_ONE` every child is a group of its own, so that no restart waits for another.
     """
 
-    def __init__(self, strategy: Strategy, delay: float, on_over: Callable[[], None]) -> None:
+    def __init__(self, strategy: Strategy, on_over: Callable[[], None]) -> None:
         self.children: Sequence[Child] = ()
         self._strategy = strategy
-        self._delay = delay
         self._on_over = on_over
         self._failed: Child | None = None
         self._wake = anyio.Event()
@@ -66,7 +65,7 @@ class RestartGroup:
         for child in reversed(affected):
             if child is not failed:
                 await child.stop()
-        await anyio.sleep(self._delay)
+        await anyio.sleep(failed.pause)
         for child in affected:
             if child.startable and not await child.start(lives) and self._conclude(child):
                 return child

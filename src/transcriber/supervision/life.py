@@ -23,6 +23,8 @@ class Life:
         """What is no failure of the child, and must reach the host."""
         self.abandoned = False
         """It was cancelled and went on: nobody waits for it."""
+        self.successor: int | None = None
+        """Which of its child's starts is to follow it: it was ended for something better."""
         self._name = name
         self._start = start
         self._reports = reports

@@ -1,7 +1,7 @@
 """What a supervisor is told: its children, and what to do when one of them ends."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -73,12 +73,30 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """How a child comes back from a fallback to what was meant.
+
+    While fallback number n is running, `probe` is asked every `interval` seconds whether something better would work
+    now: 0 is the child as it was meant, then the fallbacks before the n-th. For the first that it says yes to, the
+    life is ended in order, and the better one starts at once, with a fresh budget. A probe that raises says no.
+
+    A child is recalled at most `max_restarts` times in any `window` (once, if that is 0), so that a device which comes
+    and goes does not drag it back and forth. Where the last fallback is a `stopgap`, one that does no work, the child
+    is recalled from there always.
+    """
+
+    probe: Callable[[int], Awaitable[bool]]
+    interval: float = 5.0
+    stopgap: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
     """One child: how to start it, and what its end means.
 
     `start` makes a fresh object for every life; it may raise, which is a failed start. Each of `fallbacks` replaces it
-    when the budget is spent, with a budget of its own. Without any left, an essential child fails its supervisor;
-    another is `FAILED`, and the rest goes on.
+    when the budget is spent, with a budget of its own; `recall` says how the child comes back from them. Without any
+    left, an essential child fails its supervisor; another is `FAILED`, and the rest goes on.
 
     A child that `reports_ready` gets `task_status` and must call `started()` within `start_timeout` seconds; until
     then no child after it is started. A child that is told to stop has `stop_timeout` seconds to clean up before the
@@ -88,6 +106,7 @@ class ChildSpec:
     name: str
     start: Callable[[], Actor | ReportingActor]
     fallbacks: tuple[Callable[[], Actor | ReportingActor], ...] = ()
+    recall: Recall | None = None
     restart: Restart = Restart.TRANSIENT
     reports_ready: bool = False
     start_timeout: float = 5.0
@@ -110,6 +129,10 @@ class Policy:
         """Return a fresh budget."""
         return RestartBudget(max_restarts=self.max_restarts, window=self.window, healthy_after=self.healthy_after)
 
+    def recalls(self) -> RestartBudget:
+        """Return how often a child may be recalled from its fallbacks."""
+        return RestartBudget(max_restarts=max(1, self.max_restarts), window=self.window)
+
 
 def check(specs: Sequence[ChildSpec], policy: Policy) -> None:
     """Refuse what could never work.
@@ -130,8 +153,13 @@ def check(specs: Sequence[ChildSpec], policy: Policy) -> None:
 
 
 def _check_child(spec: ChildSpec, policy: Policy) -> None:
-    if not spec.start_timeout > 0 or not spec.stop_timeout >= 0 or (spec.watch and not spec.watch.timeout > 0):
-        raise ValueError(f"{spec.name}: a timeout must be more than 0 s")
+    positive = [spec.start_timeout]
+    if spec.watch is not None:
+        positive.append(spec.watch.timeout)
+    if spec.recall is not None:
+        positive.append(spec.recall.interval)
+    if not all(time > 0 for time in positive) or not spec.stop_timeout >= 0:
+        raise ValueError(f"{spec.name}: a time must be more than 0 s")
     if spec.significant and spec.restart is Restart.PERMANENT:
         raise ValueError(f"{spec.name}: a permanent child never ends by itself, so it cannot be significant")
     slowest = (spec.start_timeout if spec.reports_ready else 0.0) + (spec.watch.timeout if spec.watch else 0.0)

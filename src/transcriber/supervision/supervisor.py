@@ -109,7 +109,7 @@ class Supervisor:
         together = [self._specs] if self._strategy is not Strategy.ONE_FOR_ONE else [(spec,) for spec in self._specs]
         groups: list[RestartGroup] = []
         for specs in together:
-            group = RestartGroup(self._strategy, self._policy.delay, self._child_is_over)
+            group = RestartGroup(self._strategy, self._child_is_over)
             group.children = tuple(self._make_child(spec, group) for spec in specs)
             groups.append(group)
         self._children = tuple(child for group in groups for child in group.children)
