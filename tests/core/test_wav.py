@@ -1,6 +1,7 @@
 import io
 import wave
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,12 @@ def test_spans_cover_a_range_once_and_stay_in_their_files(one, other):
     for span in spans:
         assert wav.file_start(span.index) <= span.start < span.end <= wav.file_start(span.index + 1)
         assert span.offset == 44 + 2 * (span.start - wav.file_start(span.index))
+        assert span.size == 2 * (span.end - span.start)
+
+
+@pytest.mark.parametrize(("size", "samples"), [(0, 0), (43, 0), (44, 0), (45, 0), (46, 1), (44 + 2 * 9, 9)])
+def test_a_file_has_as_many_samples_as_are_whole_after_its_header(size, samples):
+    assert wav.whole_samples(size) == samples
 
 
 @given(st.integers(0, 999_998))

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import assert_never
 
 from transcriber.types import Gap, GapReason, Position
 
@@ -95,6 +96,8 @@ def encode(record: Record, sequence: int) -> bytes:
             fields = (_Type.CLOCK, 0, sequence, position, position, monotonic, wall, 0)
         case End(position):
             fields = (_Type.END, 0, sequence, position, position, 0, 0, 0)
+        case _:
+            assert_never(record)
     body = _RECORD.pack(_MAGIC, VERSION, *fields, 0)[: -_CRC.size]
     return body + _CRC.pack(zlib.crc32(body))
 
@@ -180,9 +183,10 @@ class Extent:
                     self.gaps.append(record)
             case Clock():
                 self.clock = record
-            case End(position) if position != self.durable:
-                raise ValueError(f"ended at {position} instead of {self.durable}")
-            case End():
-                pass
+            case End(position):
+                if position != self.durable:
+                    raise ValueError(f"ended at {position} instead of {self.durable}")
+            case _:
+                assert_never(record)
         self.ended = isinstance(record, End)
         self.records += 1
