@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transcriber.core.state_machine import HISTORY
 from transcriber.supervision import IllegalTransition, Lifecycle, State, Transition
-from transcriber.supervision.lifecycle import HISTORY, TRANSITIONS
+from transcriber.supervision.lifecycle import TRANSITIONS
 
 
 def test_a_refused_transition_leaves_the_state_and_is_recorded():

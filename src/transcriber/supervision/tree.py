@@ -22,7 +22,7 @@ class ChildStatus:
     """Former lives that would not die."""
     error: Exception | None
     """The last failure."""
-    history: tuple[Transition, ...]
+    history: tuple[Transition[State], ...]
     tree: "Tree | None"
     """What is below, if the child is a supervisor."""
 
