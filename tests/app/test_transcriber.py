@@ -1,19 +1,11 @@
-"""A transcriber in somebody else's program: what it gives, what it raises, and that it leaves nothing behind."""
+"""A transcriber in somebody else's program: what it gives, and what it raises."""
 
-import asyncio
-import gc
-import logging
-import signal
-import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
 import anyio
-import psutil
 import pytest
-import structlog
 
 from transcriber import (
     ConfigError,
@@ -32,15 +24,6 @@ SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 SAMPLES = 176_000  # of the speech, at 16 kHz
 
 
-def open_files() -> set[str]:
-    """Return what this process has open, by what it is."""
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
-        with suppress(FileNotFoundError):
-            found.add(f"{entry.name}:{entry.readlink()}")
-    return found
-
-
 def texts(results) -> str:
     return " ".join(result.text for result in results if isinstance(result, Segment))
 
@@ -52,11 +35,6 @@ async def everything(transcriber) -> str:
 def recorded(folder: Path) -> int:
     """Return the samples in the WAV files of a session's only track."""
     return sum((path.stat().st_size - 44) // 2 for path in folder.glob("audio/*/*.wav"))
-
-
-async def recorded_some(transcriber, samples: int = 4_000) -> None:
-    while recorded(transcriber.folder) < samples:  # noqa: ASYNC110 - the disk tells nobody
-        await anyio.sleep(0.02)
 
 
 @pytest.mark.anyio
@@ -109,152 +87,6 @@ async def test_without_a_model_all_is_recorded_and_told_and_resumed_later(settin
         assert "country" in await everything(resumed)
     assert resumed.summary.complete
     assert verify(SessionFolder.view(transcriber.folder)).ok
-
-
-@pytest.mark.anyio
-async def test_an_error_of_the_host_comes_out_as_it_is_and_the_session_can_be_resumed(settings_for):
-    transcriber = Transcriber(settings_for(pace="realtime"))
-    with pytest.raises(ZeroDivisionError):
-        await failing_host(transcriber)
-    assert state_of(transcriber.folder) is SessionState.UNFINISHED
-    assert transcriber.summary is None
-
-
-async def failing_host(transcriber) -> None:
-    async with transcriber:
-        await recorded_some(transcriber)
-        raise ZeroDivisionError
-
-
-async def host(transcriber) -> None:
-    async with transcriber:
-        await anyio.sleep_forever()
-
-
-async def opened(transcriber) -> None:
-    while not transcriber.opened:  # noqa: ASYNC110 - no event for whoever is not in the block
-        await asyncio.sleep(0.01)
-
-
-async def cancelled_task(transcriber, times: int) -> None:
-    task = asyncio.create_task(host(transcriber))
-    await opened(transcriber)
-    await recorded_some(transcriber)
-    for _ in range(times):
-        task.cancel()
-        await asyncio.sleep(0)
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def cancelled_while_leaving(transcriber) -> None:
-    async def leaving() -> None:
-        async with transcriber:
-            await recorded_some(transcriber)
-
-    task = asyncio.create_task(leaving())
-    await opened(transcriber)
-    await recorded_some(transcriber)
-    for _ in range(2):
-        await asyncio.sleep(0.05)
-        task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def timed_out(transcriber) -> None:
-    async def late(limit: asyncio.Timeout) -> None:
-        async with transcriber:
-            await recorded_some(transcriber)
-            limit.reschedule(asyncio.get_running_loop().time())
-            await anyio.sleep_forever()
-
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(None) as limit:
-            await late(limit)
-
-
-async def scope_cancelled(transcriber) -> None:
-    with anyio.CancelScope() as scope:
-        async with transcriber:
-            await recorded_some(transcriber)
-            scope.cancel()
-            await anyio.sleep_forever()
-    assert scope.cancelled_caught
-
-
-async def cancelled_while_opening(transcriber) -> None:
-    task = asyncio.create_task(host(transcriber))
-    await asyncio.sleep(0.05)
-    task.cancel()
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert not transcriber.opened
-
-
-CANCELS = {
-    "task.cancel": lambda transcriber: cancelled_task(transcriber, 1),
-    "task.cancel twice": lambda transcriber: cancelled_task(transcriber, 2),
-    "task.cancel twice while leaving": cancelled_while_leaving,
-    "asyncio.timeout": timed_out,
-    "a cancel scope": scope_cancelled,
-    "task.cancel while it opens": cancelled_while_opening,
-}
-
-
-@pytest.mark.parametrize("cancel", CANCELS.values(), ids=CANCELS)
-def test_a_cancelled_host_gets_its_cancel_and_nothing_is_left_open(settings_for, cancel):
-    files, threads = open_files(), set(threading.enumerate())
-
-    async def program():
-        transcriber = Transcriber(settings_for(pace="realtime"))
-        await cancel(transcriber)
-        # The loop is unharmed, and goes on.
-        await asyncio.sleep(0)
-        return transcriber
-
-    transcriber = asyncio.run(program())
-    gc.collect()
-    assert not psutil.Process().children(recursive=True)
-    assert not set(threading.enumerate()) - threads
-    assert not open_files() - files
-    if transcriber.opened:
-        assert state_of(transcriber.folder) is SessionState.UNFINISHED
-        samples = recorded(transcriber.folder)
-        assert samples
-        with suppress(NoModelError):
-            anyio.run(host_to_end, Transcriber(settings_for(), resume=transcriber.folder))
-        assert recorded(transcriber.folder) == samples
-
-
-async def host_to_end(transcriber) -> None:
-    async with transcriber:
-        await transcriber.wait()
-
-
-@pytest.mark.anyio
-async def test_nothing_of_the_host_is_touched(settings_for):
-    def seen():
-        numbers = [number for number in signal.valid_signals() if number not in {signal.SIGKILL, signal.SIGSTOP}]
-        return (
-            {number: signal.getsignal(number) for number in numbers},
-            list(logging.root.handlers),
-            logging.root.level,
-            structlog.get_config(),
-            (sys.stdout, sys.stderr, sys.excepthook, threading.excepthook),
-            asyncio.get_running_loop().get_exception_handler(),
-            Path.cwd(),
-        )
-
-    before = seen()
-    with suppress(NoModelError):
-        async with Transcriber(settings_for()) as transcriber:
-            inside = seen()
-            await transcriber.wait()
-    assert inside == before
-    assert seen() == before
 
 
 @pytest.mark.anyio
@@ -321,16 +153,6 @@ async def test_a_session_that_another_writes_is_refused(settings_for):
             with pytest.raises(StorageError, match="is being written by process"):
                 async with Transcriber(settings_for(), resume=transcriber.folder):
                     pytest.fail("it was entered")
-
-
-@pytest.mark.model
-@pytest.mark.parametrize(("name", "arguments"), [("embed", [f"file:{SPEECH}"]), ("two_sessions", [])])
-@pytest.mark.usefixtures("model")
-def test_the_examples_run(tmp_path, name, arguments):
-    program = [sys.executable, str(SPEECH.with_name(f"{name}.py")), *arguments]
-    ran = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert "country" in ran.stdout
 
 
 @pytest.mark.anyio

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import anyio
+from anyio import CancelScope
 from anyio.abc import TaskGroup
 
 from transcriber.app import opening
@@ -16,6 +18,17 @@ from transcriber.app.session import Session
 from transcriber.events import GapFound, SegmentClosed, Summary
 from transcriber.settings import Settings
 from transcriber.types import Gap, Segment
+
+_MISPLACED = "a transcriber is to be left by the task that entered it, after all that was entered since"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What there is from entering the block on: who entered it, and the scope that ends the session at once."""
+
+    task: int
+    tasks: TaskGroup
+    life: CancelScope
 
 
 class Transcriber:
@@ -28,6 +41,10 @@ class Transcriber:
     It runs in the host's event loop and touches nothing else of the host: no signal handler, no logging, no loop
     policy; several run side by side. Leaving the block ends the captures and waits until what was captured is
     transcribed; leaving it by an exception, or by cancellation, brings it to disk and leaves the rest to `resume`.
+
+    As any task group, it is to be left by the task that entered it, after all that was entered since: an async
+    generator that its consumer may abandon is no place for it. Otherwise the session ends all the same, and all is
+    brought to disk, but RuntimeError is raised.
 
     `resume` names the folder of a session to finish, in place of recording a new one. `duration` ends the captures
     after so many seconds. `log` is a structlog logger, or anything like it.
@@ -53,40 +70,43 @@ class Transcriber:
         self._resume = resume
         self._duration = duration
         self._log = log or SilentLog()
-        self._tasks: TaskGroup | None = None
+        self._entry: _Entry | None = None
         self._session: Session | None = None
         self._failure: Exception | None = None
         self._stopping: str | None = None
         self._opened = anyio.Event()
         self._over = anyio.Event()
         self._left = anyio.Event()
+        self._closed = anyio.Event()
         self.repairs: tuple[str, ...] = ()
         """What recovery changed in a session that is resumed, one line each."""
 
     async def __aenter__(self) -> Self:
-        if self._tasks is not None:
+        if self._entry is not None:
             raise RuntimeError("a transcriber runs once: make another")
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
+        self._entry = entry = _Entry(anyio.get_current_task().id, anyio.create_task_group(), anyio.CancelScope())
+        await entry.tasks.__aenter__()
         try:
-            self._tasks.start_soon(self._live)
+            entry.tasks.start_soon(self._live, entry.life)
             await self._opened.wait()
         except BaseException:
-            await self._leave(self._tasks, at_once=True)
+            await self._leave(entry, at_once=True)
             raise
         if self._session is None:
-            await self._leave(self._tasks, at_once=True)
+            await self._leave(entry, at_once=True)
             raise self._failure or RuntimeError("the session was not opened")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self._tasks is None:
+        if self._entry is None:
             return
+        if anyio.get_current_task().id != self._entry.task:
+            await self._leave_elsewhere(self._entry)
         if error is None:
             self.stop()
-        await self._leave(self._tasks, at_once=error is not None)
+        await self._leave(self._entry, at_once=error is not None)
         if error is None and self._failure is not None:
             raise self._failure
 
@@ -137,30 +157,35 @@ class Transcriber:
         """Wait until the session has ended: every file was read, or `stop` was called and the rest transcribed."""
         await self._over.wait()
 
-    async def _live(self) -> None:
+    async def _live(self, life: CancelScope) -> None:
         """Open the session, run it, and close it once the block was left.
 
         All of it is in a task of its own: the host may be cancelled in ways (`task.cancel()`, twice) that no clean-up
-        in its own task would survive. Here only the scope of the group cancels.
+        in its own task would survive. Here only a scope cancels.
         """
         try:
-            async with self._open() as session:
-                self._session = session
-                self._opened.set()
-                try:
-                    if self._stopping is not None:
-                        session.stop(self._stopping)
-                    await session.run()
-                    self._failure = session.fault()
-                finally:
-                    session.services.publisher.close()
-                    self._over.set()
-                await self._left.wait()
+            with life:
+                async with self._open() as session:
+                    await self._run(session)
         except Exception as error:  # noqa: BLE001 - raised where the host enters, or leaves
             self._failure = error
         finally:
             self._opened.set()
             self._over.set()
+            self._closed.set()
+
+    async def _run(self, session: Session) -> None:
+        self._session = session
+        self._opened.set()
+        try:
+            if self._stopping is not None:
+                session.stop(self._stopping)
+            await session.run()
+            self._failure = session.fault()
+        finally:
+            session.services.publisher.close()
+            self._over.set()
+        await self._left.wait()
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Session]:
@@ -172,12 +197,21 @@ class Transcriber:
             self.repairs = tuple(report.actions)
             yield session
 
-    async def _leave(self, tasks: TaskGroup, *, at_once: bool) -> None:
+    async def _leave(self, entry: _Entry, *, at_once: bool) -> None:
         """Wait for the session to end. The group never sees the host's error, which it would wrap."""
         self._left.set()
         if at_once:
-            tasks.cancel_scope.cancel()
-        await tasks.__aexit__(None, None, None)
+            entry.life.cancel()
+        try:
+            await entry.tasks.__aexit__(None, None, None)
+        except RuntimeError as error:
+            raise RuntimeError(_MISPLACED) from error
+
+    async def _leave_elsewhere(self, entry: _Entry) -> NoReturn:
+        """End the session all the same: nothing may go on recording because of a mistake."""
+        entry.life.cancel()
+        await self._closed.wait()
+        raise RuntimeError(_MISPLACED)
 
 
 class Results:
