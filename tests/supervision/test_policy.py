@@ -9,6 +9,7 @@ from transcriber.supervision import (
     ChildRestarting,
     ChildReturned,
     ChildSpec,
+    ChildStarted,
     ChildStopped,
     Restart,
     State,
@@ -282,6 +283,9 @@ async def test_fallbacks_are_tried_in_order_each_with_a_fresh_budget_then_it_esc
         ChildFellBack("root", "capture", 2, 0.5),
     ]
     assert supervisor.tree().children[0].fallback == 2
+    assert [(started.life, started.fallback) for started in stage.told(ChildStarted)] == [
+        *((1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2)),
+    ]
 
 
 async def test_a_first_start_that_fails_may_use_the_fallback(stage):

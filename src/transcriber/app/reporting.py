@@ -1,7 +1,14 @@
-"""Reporting: what the supervisors and other parts tell becomes log lines and `state` events."""
+"""Reporting: what the supervisors and other parts tell becomes log lines and `state` events, if the tables allow it."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
+import anyio
+
+from transcriber.core import component_states as states
+from transcriber.core.state_machine import IllegalTransition, StateMachine, Transition
 from transcriber.errors import StorageError, TranscriberError
 from transcriber.events import StateChanged
 from transcriber.link import Link
@@ -12,9 +19,6 @@ from transcriber.types import TrackName
 
 UNTOLD = 256
 """State changes that may wait to be published. More than that at once is a storm of which the log has the rest."""
-
-STARTING = "starting"
-"""State of a component before anything was told of it."""
 
 
 class Log(Protocol):
@@ -42,62 +46,150 @@ class SilentLog:
     warning = error = info
 
 
-class Reporter:
-    """Takes reports without waiting, and publishes them in order from `run`."""
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    """A component as it is now, and how it got there. Times are the loop's own (`anyio.current_time`)."""
 
-    def __init__(self, log: Log, transcript: Transcript) -> None:
+    component: str
+    track: TrackName | None
+    state: str
+    since: float
+    history: tuple[Transition[str], ...]
+    """The latest attempts to change, oldest first; those that were refused too."""
+
+
+class Reporter:
+    """Takes reports without waiting, and publishes them in order from `run`.
+
+    Each component is in one state of its table in `core.component_states`. A change that the table does not allow is
+    refused: the state stays, nothing is published, and the log and the component's history have the attempt.
+    """
+
+    def __init__(self, log: Log, transcript: Transcript, now: Callable[[], float] = anyio.current_time) -> None:
         self._log = log
         self._transcript = transcript
+        self._now = now
         self._changes = Link[StateChanged]("reports", UNTOLD)
-        self._states: dict[tuple[str, TrackName | None], str] = {
-            ("session", None): "recording",
-            ("engine", None): STARTING,
+        self._machines: dict[tuple[str, TrackName | None], StateMachine[str]] = {
+            (name, None): states.component(name, now()) for name in ("session", "engine")
         }
+        self._fallback: dict[tuple[str, TrackName | None], int] = {}
         self._ended = False
+
+    def states(self) -> tuple[ComponentStatus, ...]:
+        """Return every component that was heard of, the session first: values that never change."""
+        return tuple(
+            ComponentStatus(component, track, machine.state, machine.since, machine.history)
+            for (component, track), machine in self._machines.items()
+        )
+
+    def allows(self, component: str, after: str, *, track: TrackName | None = None) -> bool:
+        """Whether a component may go to this state now."""
+        return self._machine(component, track).allows(after)
+
+    def found(self, session: str) -> None:
+        """Take note of the state that a session on disk was left in; one that is not known counts as interrupted."""
+        state = session if session in states.SESSION else states.Session.INTERRUPTED
+        self._machines["session", None] = StateMachine(states.SESSION, state, self._now())
 
     def changed(self, component: str, after: str, reason: str, *, track: TrackName | None = None) -> None:
         """Report that a component is in another state than it was."""
-        before = self._states.get((component, track), STARTING)
-        self._states[component, track] = after
-        self.tell(StateChanged(component, before, after, reason, track))
+        self._move(self._machine(component, track), StateChanged(component, "", after, reason, track))
+
+    @contextmanager
+    def moving(self, component: str, after: str, reason: str, *, track: TrackName | None = None) -> Generator[None]:
+        """Report that a component is in another state once the block has brought it there.
+
+        If the block raises, the change is rolled back: it is in the log and in the history, and was never told.
+
+        Raises:
+            IllegalTransition: the table does not allow it; the block does not begin.
+
+        """
+        machine = self._machine(component, track)
+        change = StateChanged(component, machine.state, after, reason, track)
+        try:
+            with machine.moving(after, self._now, reason):
+                yield
+        except IllegalTransition:
+            self._log.warning("transition_refused", **_fields(change))
+            raise
+        except BaseException as error:
+            self._log.warning("transition_rolled_back", **_fields(replace(change, reason=brief(error))))
+            raise
+        self._tell(change)
 
     def tell(self, change: StateChanged) -> None:
-        """Report a change, in the log and as an event."""
-        self._log.info(
-            "state_changed",
-            component=change.component,
-            track=change.track,
-            before=change.before,
-            after=change.after,
-            reason=change.reason,
-        )
-        if not self._ended:
-            self._changes.offer(change)
+        """Report that an alert was raised, or is over."""
+        machine = self._machines.setdefault((change.component, change.track), states.alert(self._now()))
+        self._move(machine, change)
 
     def supervised(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
-        """Report what a supervisor did."""
+        """Report what a supervisor did. A start and an end that go by plan are no news."""
         log = self._log
         match event:
-            case supervised.ChildFailed(child=child, error=error):
-                log.warning("actor_failed", component=child, track=track, exc_info=error)
-                self.changed(child, "failed", brief(error), track=track)
-            case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
-                self.changed(child, "restarting", f"restart {attempt} of {limit}", track=track)
-            case supervised.ChildFellBack(child=child):
-                self.changed(child, "fallback", "the restarts are spent", track=track)
-            case supervised.ChildGivenUp(child=child, error=error):
-                log.error("actor_given_up", component=child, track=track, exc_info=error)
-                self.changed(child, "given up", brief(error), track=track)
+            case supervised.ChildStarted(child=child, fallback=fallback):
+                self._fallback[child, track] = fallback
+                self._follow(child, states.Actor.STARTING, track)
             case supervised.ChildReady(child=child):
                 log.info("actor_ready", component=child, track=track)
-                if self._states.setdefault((child, track), "running") in {"restarting", "fallback"}:
-                    self.changed(child, "running", "a new life is ready", track=track)
+                self._ready(child, track)
+            case supervised.ChildFailed(child=child, error=error):
+                log.warning("actor_failed", component=child, track=track, exc_info=error)
+                self.changed(child, states.Actor.FAILED, brief(error), track=track)
+            case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
+                self.changed(child, states.Actor.RESTARTING, f"restart {attempt} of {limit}", track=track)
+            case supervised.ChildFellBack(child=child):
+                self.changed(child, states.Actor.FALLBACK, "the restarts are spent", track=track)
+            case supervised.ChildRecalled(child=child, fallback=fallback):
+                better = states.Actor.FALLBACK if fallback else states.Actor.RUNNING
+                self._follow(child, better, track, "something better works again")
+            case supervised.ChildGivenUp(child=child, error=error):
+                log.error("actor_given_up", component=child, track=track, exc_info=error)
+                self.changed(child, states.Actor.GIVEN_UP, brief(error), track=track)
+            case supervised.ChildFinished(child=child):
+                self._follow(child, states.Actor.FINISHED, track)
             case supervised.ChildBecameZombie(child=child):
                 log.error("actor_hangs", component=child, track=track)
-            case supervised.ChildStopped(child=child, error=Exception() as error):
-                log.warning("actor_clean_up_failed", component=child, track=track, exc_info=error)
+            case supervised.ChildStopped(child=child, error=error):
+                if isinstance(error, Exception):
+                    log.warning("actor_clean_up_failed", component=child, track=track, exc_info=error)
+                self._follow(child, states.Actor.STOPPED, track)
             case _:
                 pass
+
+    def _ready(self, child: str, track: TrackName | None) -> None:
+        # What stands in for what was meant stays known as that, until the child is recalled from it.
+        if self._machine(child, track).state not in {states.Actor.FALLBACK, states.Actor.WAITING}:
+            after = states.Actor.FALLBACK if self._fallback.get((child, track)) else states.Actor.RUNNING
+            self._follow(child, after, track, "a new life is ready")
+
+    def _follow(self, child: str, after: str, track: TrackName | None, reason: str = "") -> None:
+        """Go on where the table allows it: what ended in trouble stays so until something lives again."""
+        machine = self._machine(child, track)
+        if not machine.allows(after):
+            return
+        if {machine.state, after} <= states.BY_PLAN:
+            machine.move(after, self._now(), reason)
+        else:
+            self.changed(child, after, reason, track=track)
+
+    def _machine(self, component: str, track: TrackName | None) -> StateMachine[str]:
+        return self._machines.setdefault((component, track), states.component(component, self._now()))
+
+    def _move(self, machine: StateMachine[str], change: StateChanged) -> None:
+        change = replace(change, before=machine.state)
+        try:
+            machine.move(change.after, self._now(), change.reason)
+        except IllegalTransition:
+            self._log.warning("transition_refused", **_fields(change))
+        else:
+            self._tell(change)
+
+    def _tell(self, change: StateChanged) -> None:
+        self._log.info("state_changed", **_fields(change))
+        if not self._ended:
+            self._changes.offer(change)
 
     async def run(self) -> None:
         """Publish until `end` was called."""
@@ -112,6 +204,16 @@ class Reporter:
         """Let `run` return once everything is told. What is reported later is only logged."""
         self._ended = True
         self._changes.end()
+
+
+def _fields(change: StateChanged) -> dict[str, object]:
+    return {
+        "component": change.component,
+        "track": change.track,
+        "before": change.before,
+        "after": change.after,
+        "reason": change.reason,
+    }
 
 
 def brief(error: BaseException) -> str:

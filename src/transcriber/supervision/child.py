@@ -77,7 +77,7 @@ class Child:
         self.lives += 1
         start = self._starts[self.fallback]
         life = self.life = Life(self.spec.name, start, reports=self.spec.reports_ready, on_end=self._ended)
-        self._report(events.ChildStarted(*self._names, self.lives))
+        self._report(events.ChildStarted(*self._names, self.lives, self.fallback))
         lives.start_soon(life.run, name="/".join(self._names))
         with anyio.move_on_after(self.spec.start_timeout):
             await life.wait_settled()

@@ -1,0 +1,91 @@
+"""The tables allow every course that a component can take, and no nonsense."""
+
+import pytest
+
+from transcriber.core import component_states as states
+from transcriber.core.state_machine import IllegalTransition
+
+TABLES = {"session": states.SESSION, "engine": states.ENGINE, "capture": states.ACTOR, "lag": states.ALERT}
+WORDS = {"session": states.Session, "engine": states.Engine, "capture": states.Actor, "lag": states.Alert}
+
+
+def machine(name):
+    return states.alert(0.0) if name == "lag" else states.component(name, 0.0)
+
+
+COURSES = [
+    "session: finishing, complete",
+    "session: finishing, incomplete, recovering, finishing, complete",
+    "session: interrupted, recovering, interrupted, recovering, finishing, interrupted, recovering",
+    "session: finishing, complete, recovering, finishing, complete",
+    "engine: loading, ready, failed, restarting, loading, ready",
+    "engine: loading, failed, restarting, failed, restarting, failed, given up, absent",
+    "engine: failed, given up, absent",
+    "engine: absent, failed, restarting, absent",
+    "capture: running, failed, restarting, running, finished",
+    "capture: failed, restarting, failed, fallback, running, failed, given up",
+    "capture: fallback, failed, restarting, fallback, running, stopped",
+    "capture: running, failed, fallback, waiting, running, failed, fallback, waiting, fallback, finished",
+    "capture: waiting, failed, restarting, waiting, finished",
+    "capture: running, failed, failed, running, stopped, starting, running",
+    "capture: running, finished, starting, failed, given up, running",
+    "capture: running, suspended, running, suspended",
+    "lag: alert, normal, alert",
+]
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_what_can_happen_is_allowed(course):
+    name, _, told = course.partition(": ")
+    component = machine(name)
+    for at, state in enumerate(told.split(", ")):
+        component.move(state, at)
+
+
+NONSENSE = [
+    ("session", ["complete"]),
+    ("session", ["recovering"]),
+    ("session", ["finishing", "recording"]),
+    ("session", ["finishing", "complete", "incomplete"]),
+    ("session", ["finishing", "complete", "interrupted"]),
+    ("session", ["interrupted", "complete"]),
+    ("engine", ["ready"]),
+    ("engine", ["loading", "ready", "loading"]),
+    ("engine", ["restarting"]),
+    ("engine", ["running"]),
+    ("capture", ["restarting"]),
+    ("capture", ["running", "running"]),
+    ("capture", ["running", "restarting"]),
+    ("capture", ["running", "given up"]),
+    ("capture", ["running", "failed", "finished"]),
+    ("capture", ["running", "finished", "failed"]),
+    ("capture", ["running", "suspended", "finished"]),
+    ("lag", ["normal"]),
+    ("lag", ["alert", "failed"]),
+]
+
+
+@pytest.mark.parametrize(("name", "course"), NONSENSE)
+def test_nonsense_is_refused(name, course):
+    component = machine(name)
+    *there, nonsense = course
+    for at, state in enumerate(there):
+        component.move(state, at)
+    with pytest.raises(IllegalTransition):
+        component.move(nonsense, 9.0)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_word_has_a_row_and_can_be_reached(name):
+    table = TABLES[name]
+    assert set(table) == set(WORDS[name])
+    reached, new = set(), {machine(name).state}
+    while new:
+        reached |= new
+        new = {after for state in new for after in table[state]} - reached
+    assert reached == set(table)
+
+
+def test_no_component_can_get_stuck():
+    for name, table in TABLES.items():
+        assert all(table[state] for state in table), name
