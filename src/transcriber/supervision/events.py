@@ -7,11 +7,12 @@ from transcriber.supervision.errors import SupervisionFailed
 
 @dataclass(frozen=True, slots=True)
 class ChildStarted:
-    """A life began; `life` counts them from 1."""
+    """A life began; `life` counts them from 1. It is of fallback number `fallback`, or 0: of what was meant."""
 
     supervisor: str
     child: str
     life: int
+    fallback: int = 0
 
 
 @dataclass(frozen=True, slots=True)
