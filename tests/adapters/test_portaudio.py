@@ -89,6 +89,20 @@ async def test_a_failing_read_is_a_loss(recording, monkeypatch):
         await read_until_lost(source)
 
 
+async def test_a_driver_that_hangs_is_a_loss_and_not_silence(recording, monkeypatch):
+    monkeypatch.setattr(adapter, "HUNG", 0.3)
+    monkeypatch.setattr(adapter, "PATIENCE", 0.1)
+    source, portaudio = recording
+    assert await read(source, len(SOUND)) == SOUND
+    portaudio.hang()
+    with pytest.raises(DeviceLost, match="does not answer"):
+        await read_until_lost(source)
+    await source.close()  # the thread is left behind
+    portaudio.unhang()
+    await source.open()
+    assert await read(source, len(SOUND)) == SOUND
+
+
 async def test_a_new_default_device_is_followed_and_a_named_one_kept(monkeypatch):
     monkeypatch.setattr(adapter, "LOOKS", 1)
     answers = ["old"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from transcriber.adapters import pulse_server
+from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.adapters.pcm import to_mono
 from transcriber.adapters.pulse import PulseSource, list_devices
 from transcriber.adapters.pulse_server import Stream, WrongDevice, check, list_sources
@@ -124,13 +125,17 @@ async def test_a_microphone_records_what_is_said_and_not_what_is_played(rig, chi
     assert played.strip(b"\0") == b""
 
 
-async def test_an_idle_device_answers_with_nothing(own_rig):
+async def test_an_idle_device_answers_with_nothing_and_is_not_lost(own_rig, monkeypatch):
     async with opened(SourceKind.LOOPBACK) as source:
         own_rig.control("suspend-sink", "speakers", "1")
         with anyio.fail_after(20):
             while (reading := await source.read()).pcm:
                 pass
         assert reading.lost == 0
+        monkeypatch.setattr(pulse_server, "SILENT", 0.2)
+        with anyio.move_on_after(1):
+            while not (await source.read()).pcm:
+                pass
 
 
 async def test_a_vanished_device_is_lost_and_the_microphone_never_takes_its_place(own_rig, chirp):
@@ -194,6 +199,17 @@ async def until_connected(stream):
             raise
         except DeviceLost:
             await anyio.sleep(0.02)
+
+
+async def test_a_device_that_runs_and_gives_nothing_is_lost(rig, chirp, monkeypatch):
+    path, _ = chirp
+    async with opened(SourceKind.LOOPBACK) as source:
+        rig.play(path)
+        await running(source)
+        monkeypatch.setattr(pulse_server, "SILENT", 0.5)
+        monkeypatch.setattr(FrameQueue, "put", lambda _queue, _pcm: None)  # as if the sound system's thread hung
+        error, _ = await lost(source)
+    assert "nothing comes" in error
 
 
 async def test_a_stream_that_was_moved_is_found_out(rig):

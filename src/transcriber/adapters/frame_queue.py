@@ -35,14 +35,21 @@ class FrameQueue:
         self._readings: deque[Reading] = deque()
         self._size = 0
         self._lost = 0
+        self._heard = time.monotonic()
         self._ended = False
         self._error: SourceError | None = None
+
+    @property
+    def silent(self) -> float:
+        """Seconds since frames came, whether there was room for them or not."""
+        return time.monotonic() - self._heard
 
     def put(self, pcm: bytes) -> None:
         """Hold frames; what finds no room is lost and counted."""
         with self._changed:
             if self._ended:
                 return
+            self._heard = time.monotonic()
             if self._size + len(pcm) > self._capacity:
                 self._lost += len(pcm) // self.form.frame_bytes
                 return

@@ -8,6 +8,7 @@ gone, and so does a negative answer. A change of the default device shows nowher
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -28,6 +29,9 @@ LOOKS = 50
 
 PATIENCE = 2.0
 """Seconds that `close` waits for the thread; one that hangs in a driver is left behind."""
+
+HUNG = 5.0
+"""Seconds without a sign of life of the thread after which its device counts as lost: it looks every `PAUSE`."""
 
 _LOOPBACK_MARK = " [Loopback]"
 
@@ -85,7 +89,7 @@ class PortAudioSource:
         """
         if self._recording is None:
             raise SourceError(f"{self.label} is not open")
-        return await (await self._recording.opened()).get()
+        return await self._recording.read()
 
     async def close(self) -> None:
         """Stop recording, and free the device. Idempotent."""
@@ -127,6 +131,14 @@ class _Recording(threading.Thread):
         self._default = default
         self._stopped = threading.Event()
         self._outcome: FrameQueue | SourceError | None = None
+        self._looked = time.monotonic()
+
+    async def read(self) -> Reading | None:
+        """Return what the queue has. A driver in which the thread hangs looks like silence otherwise."""
+        queue = await self.opened()
+        if self.is_alive() and time.monotonic() - self._looked > HUNG:
+            raise DeviceLost(f"{self.label} is lost: its driver does not answer")
+        return await queue.get()
 
     async def opened(self) -> FrameQueue:
         """Wait until the stream runs, and return the queue that it fills."""
@@ -184,6 +196,7 @@ class _Recording(threading.Thread):
         block = int(self._options.block * queue.form.rate)
         looks = 0
         while not self._stopped.is_set():
+            self._looked = time.monotonic()
             available = stream.get_read_available()
             if available < 0:
                 raise DeviceLost(f"{self.label} is gone: PortAudio's error {available}")

@@ -104,7 +104,9 @@ class _Capture:
         queue = FrameQueue(form)
         stream = MiniaudioStream(identity, queue, self._options, backend=BACKEND, application=application)
         ours = Stream(application, wanted, follows=not self._target)
-        watch = Watch(ours, lambda error: queue.end(error, discard=isinstance(error, WrongDevice)))
+        watch = Watch(
+            ours, lambda: queue.silent, lambda error: queue.end(error, discard=isinstance(error, WrongDevice))
+        )
         try:
             check(ours)
             watch.start()

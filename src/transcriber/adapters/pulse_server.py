@@ -22,6 +22,10 @@ LOOK = 0.2
 HUNG = 5.0
 """Seconds without an answer after which the server counts as gone: its silence is not that of an idle device."""
 
+SILENT = 5.0
+"""Seconds without frames after which a running device counts as lost: an idle null sink renders 2 s at a time, and a
+device that is suspended is not running."""
+
 _NOT_A_MONITOR = 0xFFFFFFFF
 _NO_ANSWER = "PulseAudio or PipeWire does not answer"
 
@@ -95,13 +99,16 @@ def check(stream: Stream) -> None:
 class Watch(threading.Thread):
     """Checks a stream whenever the server reports a change, and tells once why it is lost.
 
+    `silent` says for how many seconds no frames have come: a thread of the sound system that hangs tells nothing else.
+
     Measured: when the sink behind a monitor vanishes, the server moves its clients to the default source, which is the
     microphone, without an error, and never back. It tells so 40 ms later.
     """
 
-    def __init__(self, stream: Stream, lost: Callable[[DeviceLost], None]) -> None:
+    def __init__(self, stream: Stream, silent: Callable[[], float], lost: Callable[[DeviceLost], None]) -> None:
         super().__init__(name="pulse-watch", daemon=True)
         self._stream = stream
+        self._silent = silent
         self._lost = lost
         self._done = threading.Event()
         self._answered = time.monotonic()
@@ -119,6 +126,8 @@ class Watch(threading.Thread):
                 pulse.event_callback_set(_return_at_once)
                 while not self._done.is_set():
                     _check(pulse, self._stream)
+                    if self._silent() > SILENT and _runs(pulse, self._stream):
+                        raise DeviceLost(f"{self._stream.wanted.name} is lost: it runs, and nothing comes")  # noqa: TRY301 - told below, as the others
                     self._answered = time.monotonic()
                     pulse.event_listen(timeout=LOOK)
         except DeviceLost as error:
@@ -159,6 +168,10 @@ def _check(pulse: Any, stream: Stream) -> None:  # noqa: ANN401 - pulsectl has n
         default = server.default_sink_name if loopback else server.default_source_name
         if default != stream.wanted.name:
             raise DeviceLost(f"{name} is not the default any more: {default} is")
+
+
+def _runs(pulse: Any, stream: Stream) -> bool:  # noqa: ANN401 - as above
+    return str(pulse.source_info(stream.wanted.index).state._value) == "running"  # noqa: SLF001 - how an enum of pulsectl is read
 
 
 def _is_ours(output: Any, stream: Stream) -> bool:  # noqa: ANN401 - as above

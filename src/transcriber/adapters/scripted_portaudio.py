@@ -3,6 +3,7 @@
 Use an instance where the module is wanted. Its errors are those measured on WASAPI.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,8 @@ class ScriptedPortAudio:
         self.instances = 0
         self.buffer_frames = 0
         self.sound = sound
+        self._answers = threading.Event()
+        self._answers.set()
 
     def PyAudio(self) -> "_Instance":  # noqa: N802 - PyAudio's name
         """Initialise."""
@@ -38,6 +41,18 @@ class ScriptedPortAudio:
     def play(self, pcm: bytes) -> None:
         """Let whole frames sound."""
         self.sound += pcm
+
+    def hang(self) -> None:
+        """Let every question to a stream hang, as in a driver that is stuck, until `unhang`."""
+        self._answers.clear()
+
+    def unhang(self) -> None:
+        """Answer again."""
+        self._answers.set()
+
+    def answer(self) -> None:
+        """Wait as long as everything hangs."""
+        self._answers.wait()
 
     def unplug(self) -> None:
         """Take the device away; setting `plugged` brings it back."""
@@ -90,6 +105,7 @@ class _Stream:
         self._taken = 0
 
     def get_read_available(self) -> int:
+        self._module.answer()
         if self._closed:
             raise OSError(*STREAM_CLOSED)
         if not self._module.plugged:
