@@ -35,6 +35,7 @@ from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import RATE
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
+SAMPLES = 176_000  # of the speech, at 16 kHz
 WORDS = ("one two three", "four five", "six")
 
 
@@ -481,6 +482,35 @@ def test_a_reader_that_is_cancelled_in_the_middle_goes_on_where_it_was(settings_
                     return heard
 
     assert run(host) == [*WORDS]
+
+
+def stopped_by_a_callback(transcriber, loop) -> None:
+    loop.call_later(0.05, transcriber.stop)
+
+
+def stopped_by_a_signal(transcriber, loop) -> None:
+    loop.add_signal_handler(signal.SIGTERM, transcriber.stop)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def stopped_by_another_thread(transcriber, loop) -> None:
+    threading.Thread(target=loop.call_soon_threadsafe, args=(transcriber.stop,)).start()
+
+
+@pytest.mark.parametrize("stop", [stopped_by_a_callback, stopped_by_a_signal, stopped_by_another_thread])
+def test_a_host_may_stop_it_from_a_callback_of_its_loop(settings_for, scripted_engine, stop):
+    scripted_engine()
+
+    async def host():
+        async with Transcriber(settings_for(pace="realtime")) as transcriber:
+            await recorded_some(transcriber)
+            stop(transcriber, asyncio.get_running_loop())
+            await transcriber.wait()
+            return transcriber
+
+    transcriber = run(host)
+    check_whole(transcriber)
+    assert 0 < transcriber.summary.tracks[0].captured < SAMPLES
 
 
 def test_one_that_fails_leaves_the_others_alone(settings_for, scripted_engine, words, cut_speech):

@@ -73,7 +73,8 @@ class Transcriber:
         self._entry: _Entry | None = None
         self._session: Session | None = None
         self._failure: Exception | None = None
-        self._stopping: str | None = None
+        self._stopping = anyio.Event()
+        self._reason = ""
         self._opened = anyio.Event()
         self._over = anyio.Event()
         self._left = anyio.Event()
@@ -146,12 +147,12 @@ class Transcriber:
     def stop(self, reason: str = "asked to stop") -> None:
         """End the captures in order; what was captured is still transcribed. Returns at once; idempotent.
 
+        A task may call it, or a callback of the loop; from elsewhere, `loop.call_soon_threadsafe(transcriber.stop)`.
         Before the session is open it means: as soon as it is. `reason` is told in a `state` event.
         """
-        if self._stopping is None:
-            self._stopping = reason
-            if self._session is not None:
-                self._session.stop(reason)
+        if not self._stopping.is_set():
+            self._reason = reason
+            self._stopping.set()
 
     async def wait(self) -> None:
         """Wait until the session has ended: every file was read, or `stop` was called and the rest transcribed."""
@@ -178,14 +179,23 @@ class Transcriber:
         self._session = session
         self._opened.set()
         try:
-            if self._stopping is not None:
-                session.stop(self._stopping)
-            await session.run()
+            async with anyio.create_task_group() as beside:
+                if self._stopping.is_set():
+                    session.stop(self._reason)
+                else:
+                    beside.start_soon(self._stop_when_asked, session)
+                await session.run()
+                beside.cancel_scope.cancel()
             self._failure = session.fault()
         finally:
             session.services.publisher.close()
             self._over.set()
         await self._left.wait()
+
+    async def _stop_when_asked(self, session: Session) -> None:
+        """Stop in a task: a callback, where the host may ask, has no clock."""
+        await self._stopping.wait()
+        session.stop(self._reason)
 
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Session]:
