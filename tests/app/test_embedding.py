@@ -22,7 +22,7 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from transcriber import ConfigError, NoModelError, Segment, SourceError, Transcriber
+from transcriber import ConfigError, NoModelError, Segment, SourceError, Transcriber, TranscriberError
 from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder
@@ -246,6 +246,18 @@ async def sys_exit(transcriber) -> None:
         sys.exit(3)
 
 
+async def sys_exit_in_another_task(transcriber) -> None:
+    """End the loop at once: `asyncio.run` then cancels every task, this one and those of the session."""
+
+    async def leave() -> None:
+        await recorded_some(transcriber)
+        sys.exit(3)
+
+    task = asyncio.create_task(leave())
+    async with transcriber:
+        await task
+
+
 async def keyboard_interrupt(transcriber) -> None:
     async with transcriber:
         await recorded_some(transcriber)
@@ -293,6 +305,7 @@ def test_a_cancelled_host_gets_its_cancel_and_what_was_recorded_is_kept(host, se
         (a_sibling_crashes, ExceptionGroup),
         (a_sibling_in_a_group_of_anyio_crashes, ExceptionGroup),
         (sys_exit, SystemExit),
+        (sys_exit_in_another_task, SystemExit),
         (keyboard_interrupt, KeyboardInterrupt),
         (ctrl_c, KeyboardInterrupt),
     ],
@@ -349,6 +362,24 @@ def test_the_end_of_the_loop_ends_a_session_that_nobody_left(host, settings_for,
     transcriber = Transcriber(settings_for(pace="realtime"))
     with nothing_left():
         asyncio.run(host(transcriber))
+    scripted_engine()
+    check_kept(transcriber, settings_for())
+
+
+@pytest.mark.parametrize("waits_for", ["the tasks", "the session"])
+def test_a_host_that_cancels_every_task_but_its_own_is_told_on_leaving(settings_for, scripted_engine, waits_for):
+    transcriber = Transcriber(settings_for(pace="realtime"))
+
+    async def host():
+        async with transcriber:
+            await recorded_some(transcriber)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await (asyncio.wait(others) if waits_for == "the tasks" else transcriber.wait())
+
+    with pytest.raises(TranscriberError, match="the session was cancelled; finish it with: transcriber resume"):
+        run(host)
     scripted_engine()
     check_kept(transcriber, settings_for())
 
@@ -497,6 +528,7 @@ def stopped_by_another_thread(transcriber, loop) -> None:
     threading.Thread(target=loop.call_soon_threadsafe, args=(transcriber.stop,)).start()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its loop takes no signal handlers")
 @pytest.mark.parametrize("stop", [stopped_by_a_callback, stopped_by_a_signal, stopped_by_another_thread])
 def test_a_host_may_stop_it_from_a_callback_of_its_loop(settings_for, scripted_engine, stop):
     scripted_engine()

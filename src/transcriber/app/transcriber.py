@@ -1,5 +1,6 @@
 """The public face: a session as an async context manager, for programs that embed it."""
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from transcriber.app import opening
 from transcriber.app.publisher import Subscription
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.app.session import Session
+from transcriber.errors import TranscriberError
 from transcriber.events import GapFound, SegmentClosed, Summary
 from transcriber.settings import Settings
 from transcriber.types import Gap, Segment
@@ -110,6 +112,8 @@ class Transcriber:
         await self._leave(self._entry, at_once=error is not None)
         if error is None and self._failure is not None:
             raise self._failure
+        if error is None and self.session.summary is None:
+            raise TranscriberError(f"the session was cancelled; finish it with: {self.session.remedy}")
 
     @property
     def opened(self) -> bool:
@@ -170,6 +174,11 @@ class Transcriber:
                     await self._run(session)
         except Exception as error:  # noqa: BLE001 - raised where the host enters, or leaves
             self._failure = error
+        except anyio.get_cancelled_exc_class():
+            # Some hosts end by cancelling every task that there is, natively. If this one ended as cancelled, the group
+            # would cancel the task that is in the block; leaving says what happened.
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
         finally:
             self._opened.set()
             self._over.set()
