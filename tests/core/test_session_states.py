@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from transcriber.core import session_states
-from transcriber.core.session_states import SessionStates, StoredChange, tells_states
+from transcriber.core.session_states import SessionStates, StoredChange, tells_states, told
 from transcriber.core.wire import encode
 from transcriber.events import Envelope, GapFound, Partial, SessionStarted, StateChanged
 from transcriber.types import Gap, GapReason, Position, TrackName
@@ -80,7 +80,7 @@ def test_the_history_has_the_latest_changes_and_no_more_than_it_may(monkeypatch)
     assert states.history == (StoredChange(20, at(2, ME), changes[1]), StoredChange(30, at(3), changes[2]))
 
 
-END = GapFound(ME, Gap(Position(0), Position(1), GapReason.DEVICE))
+END = GapFound(ME, Gap(Position(0), Position(16_000), GapReason.DEVICE))
 FINISHED = (STARTED, session("recording", "finishing"))
 
 
@@ -110,7 +110,20 @@ def test_an_interrupted_session_is_so_since_the_last_that_was_heard_of_it():
     assert left.reason == "nobody writes it, and the last that it told is that it was finishing"
 
 
+QUOTING = Partial(ME, Position(0), '{"event":"state"} and "event":"session"')
+
+
 def test_the_lines_that_matter_are_told_apart_without_decoding():
-    quoting = Partial(ME, Position(0), '{"event":"state"} and "event":"session"')
-    told = [tells_states(encode(Envelope(1, 0.0, event))) for event in (STARTED, capture("a", "b"), END, quoting)]
-    assert told == [True, True, False, False]
+    told_apart = [tells_states(encode(Envelope(1, 0.0, event))) for event in (STARTED, capture("a", "b"), END, QUOTING)]
+    assert told_apart == [True, True, False, False]
+
+
+@pytest.mark.parametrize("last", [END, capture("a", "b")])
+def test_stored_lines_are_read_as_far_as_they_matter_and_can_be(last):
+    events = [Envelope(n, 0.0, event) for n, event in enumerate([STARTED, END, capture("a", "b"), QUOTING, last])]
+    lines = [*map(encode, events[:3]), '{"v":1,"event":"state","a newer":"one"}', *map(encode, events[3:])]
+    assert list(told(lines)) == [events[0], events[2], events[4]]
+
+
+def test_of_no_lines_nothing_is_told():
+    assert list(told([])) == []

@@ -13,6 +13,7 @@ from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.engine.life import Pulse
 from transcriber.adapters.engine.process import EngineProcess, EngineReport, Hardware
 from transcriber.app.reporting import Log, brief
+from transcriber.core import component_states as states
 from transcriber.errors import EngineError, TranscriberError
 from transcriber.settings import Engine, Supervision
 from transcriber.supervision import ChildSpec, Restart
@@ -64,7 +65,7 @@ class EngineSupply:
     changed: Callable[[str, str], None]
     log: Log
     start_timeout: float = START_TIMEOUT
-    state: str = "starting"
+    state: states.Engine = states.Engine.STARTING
     model: str = ""
     error: TranscriberError | None = None
 
@@ -100,12 +101,12 @@ class EngineSupply:
             await anyio.sleep_forever()
             raise
         self.model = found.name
-        self._change("loading", f"{found.name} from {found.origin}")
+        self._change(states.Engine.LOADING, f"{found.name} from {found.origin}")
         return found.path
 
     def _loaded(self, report: EngineReport) -> None:
         reason = f"{self.model} on {report.device}, {report.compute_type}, in {report.load_seconds:.1f} s"
-        self._change("ready", f"{reason}; {report.fallback}" if report.fallback else reason)
+        self._change(states.Engine.READY, f"{reason}; {report.fallback}" if report.fallback else reason)
         self.log.info(
             "model_loaded",
             component="engine",
@@ -120,8 +121,8 @@ class EngineSupply:
     def _end(self, error: TranscriberError) -> None:
         self.error = error
         self.client.fail(error)
-        self._change("absent", brief(error))
+        self._change(states.Engine.ABSENT, brief(error))
 
-    def _change(self, state: str, reason: str) -> None:
+    def _change(self, state: states.Engine, reason: str) -> None:
         self.state = state
         self.changed(state, reason)

@@ -23,6 +23,8 @@ from transcriber.app.reporting import Log, Reporter
 from transcriber.app.services import Services
 from transcriber.app.session import AnyTrack, Session
 from transcriber.app.track import RecordedTrack, Track
+from transcriber.core import component_states as states
+from transcriber.core.session_states import SessionStates, tells_states, told
 from transcriber.core.source_spec import parse_source
 from transcriber.core.tally import Tally
 from transcriber.core.timeline import Timeline
@@ -98,8 +100,10 @@ async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[t
         await check_model(settings.engine)
         report = await anyio.to_thread.run_sync(recover, folder)
         services = await _services(settings, log, folder, resources)
+        await _tell_how_it_was_left(services, report)
         tracks: list[AnyTrack] = []
         now, wall = anyio.current_time(), datetime.now(UTC)
+        services.publisher.begin(None, now - (wall - folder.manifest.created).total_seconds())
         for entry in folder.manifest.tracks:
             recording = await _open_recording(entry.name, services)
             tracks.append(RecordedTrack(entry.name, services, recording))
@@ -173,6 +177,21 @@ async def _services(settings: Settings, log: Log, folder: SessionFolder, resourc
     reporter = Reporter(log, publisher)
     client = make_client(settings.engine)
     return Services(settings, log, folder, disk, database, tally, publisher, reporter, client)
+
+
+async def _tell_how_it_was_left(services: Services, report: RecoveryReport) -> None:
+    """Go on from the state that the session was left in, as far as it said; each step is told once it runs."""
+    lines: list[str] = []
+    after = 0
+    while rows := await services.disk.run(partial(services.database.events, after)):
+        lines += [line for _, line in rows if tells_states(line)]
+        after = rows[-1][0]
+    reporter = services.reporter
+    reporter.found(SessionStates.of(told(lines), {None: services.folder.manifest.created}).session.state)
+    if not reporter.allows("session", states.Session.RECOVERING):
+        reporter.changed("session", states.Session.INTERRUPTED, "it was found unfinished")
+    repairs = f"repairs: {len(report.actions)}" if report.actions else "nothing had to be repaired"
+    reporter.changed("session", states.Session.RECOVERING, repairs)
 
 
 async def _open_recording(track: TrackName, services: Services) -> TrackRecording:

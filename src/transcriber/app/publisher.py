@@ -31,8 +31,7 @@ class Publisher:
         self._database = database
         self._tally = tally
         self._now = now
-        self._started = now()
-        self._origins: dict[TrackName, float] = {}
+        self._origins: dict[TrackName | None, float] = {None: now()}
         self._numbers = iter(range(0))
         self._told = 0  # no event up to this number is still to be told
         self._in_doubt = False  # whether something that was not told may be stored
@@ -40,8 +39,8 @@ class Publisher:
         self._subscriptions: WeakSet[Subscription] = WeakSet()
         self._closed = False
 
-    def begin(self, track: TrackName, at: float) -> None:
-        """Set the time of a track's position 0; its events are `emitted` in seconds since then."""
+    def begin(self, track: TrackName | None, at: float) -> None:
+        """Set the time of a track's position 0, or of the session's beginning: its events are `emitted` since then."""
         self._origins[track] = at
 
     async def publish(
@@ -107,7 +106,7 @@ class Publisher:
         return number
 
     def _emitted(self, event: Event) -> float:
-        return self._now() - self._origins.get(track_of(event) or TrackName(""), self._started)
+        return self._now() - self._origins.get(track_of(event), self._origins[None])
 
     async def _store(self, envelope: Envelope, coverage: Coverage | None, track: TrackName | None) -> bool:
         line = wire.encode(envelope)

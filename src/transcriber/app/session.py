@@ -15,6 +15,7 @@ from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import in_one_line
 from transcriber.app.services import Services
+from transcriber.core import component_states as states
 from transcriber.errors import SourceError, TranscriberError
 from transcriber.events import SessionStarted, Summary
 from transcriber.supervision import ChildSpec, Restart, Supervisor
@@ -87,20 +88,38 @@ class Session:
         async with anyio.create_task_group() as reports:
             reports.start_soon(services.reporter.run)
             try:
-                with self._noting_failure():
-                    await services.publisher.publish(self.started)
-                    await self._root.run()
+                await self._live()
+                self.summary = await self._conclude()
             finally:
                 services.reporter.end()
-                with anyio.move_on_after(CLOSING, shield=True):
-                    for track in self.tracks:
-                        with self._noting_failure():
-                            await track.drain()
-        self.summary = self._summary()
         with self._noting_failure():
             await services.publisher.publish(self.summary)
-            if self.summary.complete:
-                await services.disk.run(services.folder.mark_clean)
+
+    async def _live(self) -> None:
+        try:
+            with self._noting_failure():
+                await self.services.publisher.publish(self.started)
+                await self._root.run()
+        finally:
+            with anyio.move_on_after(CLOSING, shield=True):
+                for track in self.tracks:
+                    with self._noting_failure():
+                        await track.drain()
+
+    async def _conclude(self) -> Summary:
+        """Bring the session to its last state: complete once its folder says so, else incomplete."""
+        reporter, summary = self.services.reporter, self._summary()
+        if reporter.allows("session", states.Session.FINISHING):
+            reporter.changed("session", states.Session.FINISHING, "every track has ended")
+        reason = "a part of the recording is not transcribed yet"
+        if summary.complete:
+            reason = "the folder could not be marked as complete"
+            with self._noting_failure():
+                with reporter.moving("session", states.Session.COMPLETE, "every sample is accounted for"):
+                    await self.services.disk.run(self.services.folder.mark_clean)
+                return summary
+        reporter.changed("session", states.Session.INCOMPLETE, reason)
+        return summary
 
     @property
     def elapsed(self) -> float:
@@ -109,10 +128,11 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """End the captures in order; what was captured is still transcribed. Nothing happens after the end."""
-        if self.summary is None:
-            self.services.reporter.changed("session", "finishing", reason)
-            for track in self.tracks:
-                track.stop()
+        reporter = self.services.reporter
+        if reporter.allows("session", states.Session.FINISHING):
+            with reporter.moving("session", states.Session.FINISHING, reason):
+                for track in self.tracks:
+                    track.stop()
 
     def fault(self) -> TranscriberError | None:
         """Return what went wrong for good, or None: a part failed, there is no engine, or a source broke off."""

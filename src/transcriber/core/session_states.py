@@ -1,12 +1,14 @@
 """The states of a session and of its components, read from the events that were stored: there is no second truth."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
 from transcriber.core.component_states import Actor, Session
+from transcriber.core.wire import decode
 from transcriber.events import Envelope, SessionStarted, StateChanged, track_of
 from transcriber.types import TrackName
 
@@ -96,3 +98,18 @@ def _followed(before: ComponentState | None, change: StateChanged, at: datetime)
 def tells_states(line: str) -> bool:
     """Whether a stored line is one that `SessionStates.of` goes by: cheaper by far than to decode it."""
     return '"event":"state"' in line or '"event":"session"' in line
+
+
+def told(lines: Iterable[str]) -> Iterator[Envelope]:
+    """Yield what `SessionStates.of` goes by, and the last event; lines that cannot be read are passed over."""
+    line = ""
+    for line in lines:
+        if tells_states(line):
+            yield from _read(line)
+    if not tells_states(line):
+        yield from _read(line)
+
+
+def _read(line: str) -> Iterator[Envelope]:
+    with suppress(ValueError):
+        yield decode(line)
