@@ -15,6 +15,7 @@ class Watermark:
         self._position = position
         self._ended = False
         self._moved = anyio.Event()
+        self._waiting = 0
 
     @property
     def position(self) -> Position:
@@ -25,6 +26,11 @@ class Watermark:
     def ended(self) -> bool:
         """True once it will not move any more."""
         return self._ended
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for a position: it is not to blame for its own lack of progress."""
+        return self._waiting > 0
 
     def advance(self, position: Position) -> None:
         """Move to a position; one that is not ahead changes nothing."""
@@ -39,8 +45,12 @@ class Watermark:
 
     async def reach(self, position: Position) -> bool:
         """Wait until `position` is reached (True) or never will be (False)."""
-        while self._position < position and not self._ended:
-            await self._moved.wait()
+        self._waiting += 1
+        try:
+            while self._position < position and not self._ended:
+                await self._moved.wait()
+        finally:
+            self._waiting -= 1
         return self._position >= position
 
     async def final(self) -> Position:

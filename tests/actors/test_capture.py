@@ -1,7 +1,8 @@
 import anyio
 import pytest
 
-from transcriber.actors.capture import Capture, Holder
+from transcriber.actors.capture import Capture
+from transcriber.actors.holder import Holder
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.core.timeline import Timeline
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError

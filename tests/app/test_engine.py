@@ -12,10 +12,10 @@ from transcriber.supervision import Supervisor
     [
         Supervision(),
         Supervision(max_restarts=0),
-        Supervision(max_restarts=4),
-        Supervision(window=16.6),
-        Supervision(max_restarts=10, window=60.0, start_timeout=5.0),
-        Supervision(max_restarts=100, window=61.0, delay=0.5, start_timeout=0.1),
+        Supervision(max_restarts=4, window=71.0),
+        Supervision(window=52.6),
+        Supervision(max_restarts=10, window=66.0, start_timeout=5.0, hang_timeout=1.0),
+        Supervision(max_restarts=100, window=161.0, delay=0.5, start_timeout=0.1, hang_timeout=1.0),
     ],
 )
 def test_every_budget_that_the_settings_allow_is_one_that_the_engine_can_be_supervised_by(limits):

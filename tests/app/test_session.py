@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from transcriber import NoDeviceError, StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
@@ -17,6 +18,7 @@ from transcriber.app.engine import EngineSupply
 from transcriber.app.session import cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
+from transcriber.settings import Supervision, Track
 from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import RATE, GapReason, Position
 
@@ -92,18 +94,70 @@ async def test_a_capture_ends_at_the_sample_that_was_asked_for(play, settings_fo
     assert transcriber.summary.tracks[0].captured == round(1.2345 * RATE)
 
 
-async def test_a_device_that_stays_gone_ends_its_track_by_name_and_the_others_go_on(play, settings_for):
-    gone = [DeviceLost("the headset is gone")]
-    play([silence(0.5), *gone * 9], [silence(SECONDS)], live=True)
-    transcriber = Transcriber(settings_for("loopback", "microphone"))
+def changes_of(component, envelopes, track="t0"):
+    return [
+        change.after for change in of(StateChanged, envelopes) if (change.component, change.track) == (component, track)
+    ]
+
+
+async def test_a_device_that_stays_gone_leaves_a_gap_by_name_to_the_end_and_the_others_go_on(play, settings_for):
+    gone = DeviceLost("the headset is gone")
+    play([silence(0.5), *[gone] * 99], [silence(9)], live=True)
+    transcriber = Transcriber(settings_for("loopback", "microphone"), duration=2.0)
     envelopes = await run(transcriber)
-    fault = transcriber.session.tracks[0].fault
-    assert isinstance(fault, NoDeviceError)
-    assert "headset" in str(fault)
+    assert isinstance(transcriber.session.fault(), NoDeviceError)
+    assert "headset" in str(transcriber.session.fault())
     lost, other = transcriber.summary.tracks
-    assert lost.captured < other.captured
-    assert GapReason.DEVICE in {found.gap.reason for found in of(GapFound, envelopes) if found.track == "t0"}
+    assert lost.captured == other.captured == 2 * RATE
     assert transcriber.summary.complete
+    gaps = [found.gap for found in of(GapFound, envelopes) if found.track == "t0"]
+    assert {gap.reason for gap in gaps} == {GapReason.DEVICE}
+    assert gaps[-1].end == 2 * RATE
+    assert changes_of("capture", envelopes)[-3:] == ["fallback", "waiting", "finished"]
+
+
+async def test_a_device_that_is_back_is_taken_back(play, settings_for):
+    gone = DeviceLost("the headset is gone")
+    play([silence(0.5), *[gone] * 5, silence(9)], live=True)
+    settings = settings_for("loopback")
+    transcriber = Transcriber(replace(settings, supervision=Supervision(delay=0.0, probe_interval=0.5)), duration=3.0)
+    envelopes = await run(transcriber)
+    assert transcriber.session.fault() is None
+    [track] = transcriber.summary.tracks
+    assert track.captured == 3 * RATE
+    assert track.coverage.missing < 2.0 * RATE  # the second probe is after 1.0 s
+    assert {found.gap.reason for found in of(GapFound, envelopes)} == {GapReason.DEVICE}
+    assert changes_of("capture", envelopes)[-3:] == ["fallback", "waiting", "running"]
+    assert transcriber.summary.restarts == 4
+
+
+async def test_fallbacks_stand_in_in_order_and_give_way_again(play, settings_for):
+    gone = DeviceLost("gone")
+    play([silence(0.5), *[gone] * 4, silence(9)], [*[gone] * 99], [silence(9)], live=True)
+    track = Track(name="t0", source="loopback", fallbacks=("loopback:a", "loopback:b"))
+    settings = replace(
+        settings_for(), tracks=(track,), supervision=Supervision(delay=0.0, max_restarts=0, probe_interval=0.5)
+    )
+    transcriber = Transcriber(settings, duration=3.0)
+    envelopes = await run(transcriber)
+    assert transcriber.session.fault() is None
+    assert transcriber.summary.tracks[0].captured == 3 * RATE
+    assert changes_of("capture", envelopes) == ["failed", "fallback", "failed", "fallback", "running"]
+
+
+async def test_a_session_may_begin_with_a_fallback(play, settings_for):
+    refusing = ScriptedSource([silence(9)], live=True, refusals=[NoDeviceError("none")])
+    standing_in = ScriptedSource([silence(9)], live=True, label="loopback:other")
+    sources = iter([refusing, standing_in])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "make_source", lambda _spec, _pace: next(sources))
+        track = Track(name="t0", source="loopback", fallbacks=("loopback:other",))
+        settings = replace(settings_for(), tracks=(track,), supervision=Supervision(delay=0.0, probe_interval=0.5))
+        transcriber = Transcriber(settings, duration=2.0)
+        envelopes = await run(transcriber)
+    assert transcriber.session.fault() is None
+    assert transcriber.summary.tracks[0].captured == 2 * RATE
+    assert changes_of("capture", envelopes) == ["fallback", "running"]
 
 
 async def test_a_transcription_that_fails_for_good_leaves_the_whole_recording(play, settings_for, monkeypatch):

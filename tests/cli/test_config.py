@@ -36,7 +36,7 @@ def test_check_tells_a_mistake_in_one_line_and_exits_with_2(tmp_path, capsys):
     assert err == f"error: capture.block: a number from 0.03 to 0.128 is accepted, not 0.5 (file {file})\n"
 
 
-@pytest.mark.parametrize("line", ['source = "telex:berlin"', 'source = "loopback"\nfallback = "telex:berlin"'])
+@pytest.mark.parametrize("line", ['source = "telex:berlin"', 'source = "loopback"\nfallbacks = ["telex:berlin"]'])
 def test_check_looks_into_the_sources(tmp_path, capsys, line):
     file = tmp_path / "settings.toml"
     file.write_text(f'[[tracks]]\nname = "me"\n{line}\n')

@@ -311,6 +311,21 @@ class TestOutage:
         assert device.timeline.ended(device.now + 2) == [Gap(Position(RATE), Position(3 * RATE), GapReason.OVERLOAD)]
         assert device.timeline.ended(device.now + 9) == []
 
+    def test_an_outage_is_not_named_beyond_the_end_of_the_track(self):
+        device = Device()
+        device.play(1)
+        device.timeline.interrupted(device.now)
+        end = Position(RATE + 123)
+        assert device.timeline.ended(device.now + 2, end) == [Gap(Position(RATE), end, GapReason.DEVICE)]
+        assert device.timeline.position == end
+
+    def test_it_knows_when_the_track_will_be_at_its_end_with_a_device_or_without(self):
+        device = Device()
+        device.play(1)
+        assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
+        device.timeline.interrupted(device.now)
+        assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
+
     def test_opening_again_without_a_word_is_an_outage(self):
         device = Device()
         device.play(1)

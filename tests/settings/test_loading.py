@@ -158,7 +158,7 @@ def test_a_mistake_in_a_flag_names_the_flag():
 @pytest.mark.parametrize(
     ("flags", "key"),
     [
-        ({"supervision.window": 16.5}, "supervision.window"),
+        ({"supervision.window": 52.5}, "supervision.window"),
         ({"buffering.pool_size": 65_536, "buffering.chunk_size": 65_536}, "buffering.pool_size"),
         ({"engine.ping_deadline": 1.0}, "engine.ping_deadline"),
         ({"transcription.vad_threshold": 0.1}, "transcription.vad_hysteresis"),
@@ -173,7 +173,7 @@ def test_values_that_cannot_stand_together_are_told_by_one_of_them(flags, key):
 
 
 def test_a_window_that_just_exceeds_the_restarts_is_accepted():
-    assert load(None, {}, {"supervision.window": 16.6}).supervision.window == 16.6
+    assert load(None, {}, {"supervision.window": 52.6}).supervision.window == 52.6
 
 
 def test_a_file_that_is_not_there_or_not_text(tmp_path):

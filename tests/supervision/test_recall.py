@@ -45,7 +45,14 @@ class Devices:
         self.asked = []
         self.recall = recall or Recall(probe=self.probe, interval=INTERVAL, stopgap=options.pop("stopgap", False))
         first, *others = (device.start for device in devices)
-        spec = ChildSpec(name="capture", start=first, fallbacks=tuple(others), recall=self.recall, stop_timeout=1.0)
+        spec = ChildSpec(
+            name="capture",
+            start=first,
+            fallbacks=tuple(others),
+            initial=options.pop("initial", 0),
+            recall=self.recall,
+            stop_timeout=1.0,
+        )
         self.supervisor = stage.supervisor(spec, **options)
         self.began = anyio.current_time()
 
@@ -219,3 +226,15 @@ async def test_a_fallback_that_is_being_stopped_is_not_replaced(stage):
         await anyio.sleep(3 * INTERVAL)
         over.set()
     assert not stage.told(ChildRecalled)
+
+
+async def test_a_child_may_begin_with_a_fallback_and_is_recalled_from_it(stage):
+    headset, speakers = Device(stage, "headset", there=False), Device(stage, "speakers")
+    world = Devices(stage, headset, speakers, initial=1)
+    async with anyio.create_task_group() as host:
+        await host.start(world.supervisor.run)
+        assert stage.log == ["+speakers"]
+        headset.there = True
+        await anyio.sleep(INTERVAL + 1)
+        assert (world.status.fallback, world.status.restarts) == (0, 0)
+        world.supervisor.stop()

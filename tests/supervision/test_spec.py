@@ -36,6 +36,11 @@ def test_a_timeout_that_is_no_time_is_refused(spec):
     refused("a: a time must be more than 0 s", child(**spec))
 
 
+@pytest.mark.parametrize("initial", [-1, 2])
+def test_to_begin_with_a_fallback_that_is_not_there_is_refused(initial):
+    refused(f"no fallback number {initial}", child(fallbacks=(pytest.fail,), initial=initial))
+
+
 def test_a_permanent_child_cannot_be_significant():
     refused("cannot be significant", child(restart=Restart.PERMANENT, significant=True))
 

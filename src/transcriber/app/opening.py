@@ -1,6 +1,6 @@
 """Opening a session: a new one that records, or one on disk that is to be finished."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from transcriber.actors.capture import Holder
+from transcriber.actors.holder import Holder
 from transcriber.adapters.disk import Disk
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.recovery import RecoveryReport, recover
@@ -54,7 +54,8 @@ class _Opened:
     name: TrackName
     asked: str
     holder: Holder
-    fallback: Source | None
+    sources: tuple[Source, ...]
+    """What was asked for, then its fallbacks. `holder` has one of them open."""
     began: _Now
     """The moment of position 0."""
 
@@ -67,7 +68,7 @@ async def recording(settings: Settings, log: Log, duration: float | None = None)
 
     Raises:
         ConfigError: a setting or a name is wrong.
-        SourceError: a source cannot be opened, nor its fallback.
+        SourceError: a source cannot be opened, nor any of its fallbacks.
         StorageError: the session's folder cannot be made.
 
     """
@@ -116,20 +117,28 @@ async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[t
 async def _open_source(
     track: TrackSettings, settings: Settings, duration: float | None, now: _Now, resources: AsyncExitStack
 ) -> _Opened:
-    source = _make_source(track.source, settings)
-    fallback = _make_source(track.fallback, settings) if track.fallback else None
+    sources = tuple(_make_source(text, settings) for text in (track.source, *track.fallbacks))
+    live = sources[0].live
     until = None if duration is None else Position(samples(duration))
     # Live tracks begin at the same moment; a file begins when it is open, at its own beginning.
-    holder = Holder(source, Timeline(live=source.live, origin=now.at if source.live else None), until)
+    holder = Holder(sources[0], Timeline(live=live, origin=now.at if live else None), until)
     resources.push_async_callback(_to_the_end, holder.close)
-    try:
-        await holder.open()
-    except SourceError:
-        if fallback is None:
-            raise
-        await holder.open(fallback)
-    began = now if source.live else _Now(anyio.current_time(), datetime.now(UTC))
-    return _Opened(TrackName(track.name), track.source, holder, fallback, began)
+    await _open_first(holder, sources)
+    began = now if live else _Now(anyio.current_time(), datetime.now(UTC))
+    return _Opened(TrackName(track.name), track.source, holder, sources, began)
+
+
+async def _open_first(holder: Holder, sources: Sequence[Source]) -> None:
+    """Open the first of the sources that can be opened; if none can, it is the first one's error that counts."""
+    errors: list[SourceError] = []
+    for source in sources:
+        try:
+            await holder.open(source)
+        except SourceError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 async def _to_the_end(close: Callable[[], Awaitable[None]]) -> None:
@@ -203,7 +212,7 @@ async def _open_track(source: _Opened, services: Services) -> Track:
     recording = await _open_recording(source.name, services)
     at, wall = source.began.at, source.began.wall.timestamp()
     await recording.clock(Position(0), round(at * NANOSECONDS), round(wall * NANOSECONDS))
-    return Track(source.name, services, recording, source.holder, source.fallback)
+    return Track(source.name, services, recording, source.holder, source.sources)
 
 
 def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Session:

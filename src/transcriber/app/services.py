@@ -1,6 +1,8 @@
 """What the tracks of a session share."""
 
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from transcriber.adapters.disk import Disk
@@ -18,19 +20,35 @@ from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, Tra
 
 
 @dataclass(slots=True)
-class TimedEngine:
-    """The engine, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound."""
+class TrackEngine:
+    """The engine as one track has it, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound."""
 
     client: EngineClient
     took: float = 0.0
     audio: float = 0.0
+    waiting: int = 0
+    """Requests that are not answered yet. The engine has deadlines of its own: who waits for it does not hang."""
+
+    async def probabilities(self, pcm: bytes, state: bytes) -> tuple[Sequence[float], bytes]:
+        """Tell speech as the client does."""
+        with self._waiting():
+            return await self.client.probabilities(pcm, state)
 
     async def decode(self, request: DecodeRequest, *, urgency: int = 0) -> Hypothesis:
         """Decode as the client does."""
-        hypothesis = await self.client.decode(request, urgency=urgency)
+        with self._waiting():
+            hypothesis = await self.client.decode(request, urgency=urgency)
         self.took += hypothesis.took
         self.audio += len(request.pcm) / SAMPLE_BYTES / RATE
         return hypothesis
+
+    @contextmanager
+    def _waiting(self) -> Generator[None]:
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
 
 @dataclass(slots=True)
@@ -46,10 +64,6 @@ class Services:
     publisher: Publisher
     reporter: Reporter
     client: EngineClient
-    engine: TimedEngine = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.engine = TimedEngine(self.client)
 
     async def restore(self, track: TrackName) -> Composition:
         """Return the composition of a track as the database knows it: where every life of a transcription begins."""

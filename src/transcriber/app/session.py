@@ -14,11 +14,11 @@ from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, T
 from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import in_one_line
-from transcriber.app.services import Services
+from transcriber.app.services import Services, TrackEngine
 from transcriber.core import component_states as states
 from transcriber.errors import SourceError, TranscriberError
 from transcriber.events import SessionStarted, Summary
-from transcriber.supervision import ChildSpec, Restart, Supervisor
+from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
 
@@ -31,6 +31,7 @@ class AnyTrack(Protocol):
 
     name: TrackName
     level: float
+    engine: TrackEngine
 
     @property
     def fault(self) -> SourceError | None:
@@ -162,12 +163,13 @@ class Session:
             services.tally.of(track.name).summary(track.name, track.reading().captured, timed=self.timed)
             for track in self.tracks
         )
-        engine = services.engine
+        took = sum(track.engine.took for track in self.tracks)
+        audio = sum(track.engine.audio for track in self.tracks)
         return Summary(
             tracks=tracks,
             complete=all(track.coverage.position == track.captured for track in tracks),
             elapsed=self.elapsed,
-            real_time_factor=round(engine.took / engine.audio, 4) if engine.audio else None,
+            real_time_factor=round(took / audio, 4) if audio else None,
             restarts=self._restarts,
             peak_memory=self._peak_memory(),
         )
@@ -203,8 +205,13 @@ class Session:
             )
             for track in self.tracks
         )
-        monitoring = ChildSpec(name="monitoring", start=self._monitoring, restart=Restart.PERMANENT, essential=False)
-        return (*tracks, self.supply.child(), monitoring)
+        always = partial(ChildSpec, restart=Restart.PERMANENT, essential=False)
+        return (
+            *tracks,
+            self.supply.child(),
+            always(name="monitoring", start=self._monitoring),
+            always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked)),
+        )
 
     def _track_supervisor(self, track: AnyTrack) -> Supervisor:
         return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
@@ -223,6 +230,12 @@ class Session:
                 lag=given.lag_threshold,
             ),
             interval=given.interval,
+        )
+
+    def _loop_blocked(self, blocked: LoopBlocked) -> None:
+        """Log what blocks the loop, from the watchdog's thread: the loop itself can tell nothing now."""
+        self.services.log.warning(
+            "loop_blocked", component="heartbeat", seconds=round(blocked.seconds, 3), line=blocked.line
         )
 
     def _root_event(self, event: supervised.SupervisionEvent) -> None:

@@ -1,13 +1,15 @@
 """One track of a session: its links, what outlives its actors, and the specs of the actors themselves."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
 
 from transcriber.actors.buffering import Buffering
-from transcriber.actors.capture import Capture, Holder
+from transcriber.actors.capture import Capture, Standby
+from transcriber.actors.holder import Holder, delivers
 from transcriber.actors.monitoring import TrackReading
 from transcriber.actors.resampling import Conversion, Resampling
 from transcriber.actors.storage import Storage
@@ -16,13 +18,14 @@ from transcriber.adapters.pcm import SILENCE_DBFS, peak_dbfs
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.soxr_resampler import SoxrResampler
 from transcriber.app.reporting import brief
-from transcriber.app.services import Services
+from transcriber.app.services import Services, TrackEngine
+from transcriber.core import component_states as states
 from transcriber.core.assembly import Assembly
 from transcriber.core.pool import Chunk, Pool
 from transcriber.errors import NoDeviceError, SourceError
 from transcriber.link import Link
 from transcriber.ports import Source
-from transcriber.supervision import ChildSpec
+from transcriber.supervision import ChildSpec, Recall, Watch
 from transcriber.types import Block, DeviceBlock, Gap, TrackName
 from transcriber.watermark import Watermark
 
@@ -39,6 +42,9 @@ EVERY = sys.maxsize
 """Lives that may crash on a message before it is set aside, on the way to the disk: it is the disk that fails there,
 and a piece left out would be a hole without a name. Transcription may leave out what it finds in the recording."""
 
+SILENT = 5.0
+"""Seconds without an answer after which a live source hangs: fifty times as long as one may take to say "nothing"."""
+
 DRAIN = 2.0
 """Seconds to bring what was captured to disk after the actors were cancelled."""
 
@@ -51,10 +57,12 @@ class Track:
     services: Services
     recording: TrackRecording
     holder: Holder
-    fallback: Source | None = None
+    sources: tuple[Source, ...]
+    """What to record, then what stands in for it. The holder has one of them open."""
     level: float = SILENCE_DBFS
     """Peak of the newest block in dBFS."""
     durable: Watermark = field(init=False)
+    engine: TrackEngine = field(init=False)
     _blocks: Link[DeviceBlock | Gap] = field(init=False)
     _samples: Link[Block | Gap] = field(init=False)
     _chunks: Link[Chunk | Gap] = field(init=False)
@@ -72,26 +80,63 @@ class Track:
         self._chunks = Link(f"{self.name}.chunks", chunks - SPARE, attempts=EVERY)
         self._speech = Link(f"{self.name}.speech", AHEAD)
         self.durable = Watermark(self.recording.durable)
+        self.engine = TrackEngine(self.services.client)
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors, sinks first: they are stopped in reverse, the source first."""
         limits = self.services.settings.supervision
-        spec = partial(ChildSpec, start_timeout=limits.start_timeout, stop_timeout=limits.stop_timeout)
-        fallbacks = () if self.fallback is None else (partial(self._capture, self.fallback),)
-        capture = partial(self._capture, self.holder.source)
+        spec = partial(
+            ChildSpec, start_timeout=limits.start_timeout, stop_timeout=limits.stop_timeout, significant=True
+        )
         return (
-            spec(name="storage", start=self._storage, significant=True),
-            spec(name="transcription", start=self._transcription, significant=True, essential=False),
-            spec(name="buffering", start=self._buffering, significant=True),
-            spec(name="resampling", start=self._resampling, significant=True),
+            spec(name="storage", start=self._storage, watch=self._watch(self._chunks)),
             spec(
-                name="capture",
-                start=capture,
-                fallbacks=fallbacks,
-                reports_ready=True,
-                significant=True,
+                name="transcription",
+                start=self._transcription,
                 essential=False,
+                watch=self._watch(self._speech, unless=lambda: self.engine.waiting > 0 or self.durable.awaited),
             ),
+            spec(
+                name="buffering",
+                start=self._buffering,
+                watch=self._watch(self._samples, unless=self._chunks.congested),
+            ),
+            spec(
+                name="resampling",
+                start=self._resampling,
+                watch=self._watch(self._blocks, unless=self._samples.congested),
+            ),
+            self._capture_spec(spec),
+        )
+
+    def _capture_spec(self, spec: Callable[..., ChildSpec]) -> ChildSpec:
+        """Return the capture: from what was asked for, else from what stands in for it, else from nothing."""
+        limits = self.services.settings.supervision
+        live = self.sources[0].live
+        starts = [partial(self._capture, source) for source in self.sources]
+        return spec(
+            name="capture",
+            start=starts[0],
+            fallbacks=(*starts[1:], *([self._standby] if live else [])),
+            initial=self.sources.index(self.holder.source),
+            recall=Recall(probe=self._probe, interval=limits.probe_interval, stopgap=live),
+            reports_ready=True,
+            essential=False,
+            watch=Watch(
+                pending=lambda: self.holder.asking,
+                progress=lambda: self.holder.readings,
+                timeout=min(SILENT, limits.hang_timeout),
+                on_hung=self.holder.forsake,
+            ),
+        )
+
+    def _watch[T](self, link: Link[T], *, unless: Callable[[], bool] = lambda: False) -> Watch:
+        """Watch over the reader of a link; `unless` says that it waits for another, who is watched as well."""
+        return Watch(
+            pending=lambda: link.pending() and not unless(),
+            progress=link.progress,
+            timeout=self.services.settings.supervision.hang_timeout,
+            on_hung=link.blame,
         )
 
     def reading(self) -> TrackReading:
@@ -135,8 +180,18 @@ class Track:
     def _meter(self, block: Block) -> None:
         self.level = peak_dbfs(block.pcm)
 
+    async def _probe(self, number: int) -> bool:
+        return await delivers(self.sources[number])
+
     def _capture(self, source: Source) -> Capture:
         return Capture(self.holder, source, self._blocks)
+
+    def _standby(self) -> Standby:
+        def waiting(why: SourceError) -> None:
+            reason = f"{brief(why)}; there is a gap until a device is back"
+            self.services.reporter.changed("capture", states.Actor.WAITING, reason, track=self.name)
+
+        return Standby(self.holder, self._blocks, waiting)
 
     def _resampling(self) -> Resampling:
         return Resampling(self._blocks, self._samples, self._conversion, self._meter)
@@ -157,23 +212,23 @@ class Track:
         return Storage(self._chunks, self.recording, self.durable, self._assembly.pool)
 
     def _transcription(self) -> Transcription:
-        return make_transcription(self.services, self.name, self._speech, self.recording, self.durable)
+        return make_transcription(self, self.services, self._speech, self.durable)
 
 
 def make_transcription(
-    services: Services, track: TrackName, speech: Link[Block | Gap], recording: TrackRecording, durable: Watermark
+    track: "Track | RecordedTrack", services: Services, speech: Link[Block | Gap], durable: Watermark
 ) -> Transcription:
     """Return a life of a track's transcription."""
     settings = services.settings.transcription
     return Transcription(
         speech=speech,
-        recording=recording,
+        recording=track.recording,
         durable=durable,
-        vad=services.client,
-        engine=services.engine,
+        vad=track.engine,
+        engine=track.engine,
         transcript=services.publisher,
-        restore=partial(services.restore, track),
-        suspended=lambda error: services.reporter.changed("transcription", "suspended", brief(error), track=track),
+        restore=partial(services.restore, track.name),
+        suspended=lambda error: services.reporter.changed("transcription", "suspended", brief(error), track=track.name),
         prompt=settings.prompt,
         hotwords=settings.hotwords,
     )
@@ -188,6 +243,7 @@ class RecordedTrack:
     recording: TrackRecording
     level: float = SILENCE_DBFS
     fault: SourceError | None = None
+    engine: TrackEngine = field(init=False)
     _speech: Link[Block | Gap] = field(init=False)
     _durable: Watermark = field(init=False)
 
@@ -196,6 +252,7 @@ class RecordedTrack:
         self._speech.end()
         self._durable = Watermark(self.recording.durable)
         self._durable.end()
+        self.engine = TrackEngine(self.services.client)
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the one actor."""
@@ -219,4 +276,4 @@ class RecordedTrack:
         await self.recording.close()
 
     def _transcription(self) -> Transcription:
-        return make_transcription(self.services, self.name, self._speech, self.recording, self._durable)
+        return make_transcription(self, self.services, self._speech, self._durable)

@@ -29,7 +29,7 @@ def check(file: Path | None) -> None:
 def _check_sources(settings: Settings) -> None:
     known = {*BUILT_IN, *schemes()}
     parse_sources((track.source for track in settings.tracks), schemes=known)
-    parse_sources((track.fallback for track in settings.tracks if track.fallback), schemes=known)
+    parse_sources((text for track in settings.tracks for text in track.fallbacks), schemes=known)
 
 
 @command.command()

@@ -10,7 +10,7 @@ from transcriber.app.transcriber import Transcriber
 from transcriber.cli import options
 from transcriber.cli.live import LiveRun
 from transcriber.cli.objectives import parse_objectives
-from transcriber.core.source_spec import parse_sources
+from transcriber.core.source_spec import parse_source, parse_sources, split_name
 from transcriber.errors import ConfigError
 from transcriber.plugins import schemes
 from transcriber.settings import Track
@@ -29,8 +29,9 @@ from transcriber.settings import Track
     "--fallback",
     "fallbacks",
     multiple=True,
-    metavar="SOURCE",
-    help="Source to go on with when a track's own stays gone; the n-th belongs to the n-th --source.",
+    metavar="[NAME=]SOURCE",
+    help="Source to go on with while a track's own is gone; several are tried in order. With several tracks the n-th "
+    "belongs to the n-th --source, unless NAME says to which.",
 )
 @options.model
 @options.language
@@ -68,14 +69,17 @@ def make_tracks(sources: Sequence[str], fallbacks: Sequence[str]) -> Sequence[Tr
     """Return the tracks that the flags name.
 
     Raises:
-        ConfigError: a source is wrong, or there are more fallbacks than sources.
+        ConfigError: a source is wrong, or it is not clear what a fallback stands in for.
 
     """
-    if len(fallbacks) > len(sources):
-        raise ConfigError("--fallback: give one --source before each, so that it is clear what it stands in for")
     specs = parse_sources(sources, schemes=schemes())
-    padded = [*fallbacks, *[""] * (len(sources) - len(fallbacks))]
-    return [
-        Track(name=spec.track, source=str(spec), fallback=fallback)
-        for spec, fallback in zip(specs, padded, strict=True)
-    ]
+    standins: dict[str, list[str]] = {spec.track: [] for spec in specs}
+    unnamed = iter(standins)
+    for text in fallbacks:
+        name, source = split_name(text)
+        if name is None:
+            name = next(iter(standins) if len(standins) == 1 else unnamed, None)
+        if name not in standins:
+            raise ConfigError(f"--fallback {text}: no such track; give one --source before each, or write NAME=SOURCE")
+        standins[name].append(str(parse_source(source, schemes=schemes())))
+    return [Track(name=spec.track, source=str(spec), fallbacks=tuple(standins[spec.track])) for spec in specs]

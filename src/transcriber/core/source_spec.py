@@ -66,8 +66,7 @@ def parse_source(text: str, *, schemes: Collection[str] = BUILT_IN) -> SourceSpe
         ConfigError: it is wrong; the message says how, and what is accepted.
 
     """
-    named = _NAMED.fullmatch(text)
-    name, source = named.groups() if named else (None, text)
+    name, source = split_name(text)
     scheme, _, target = source.partition(":")
     if scheme not in schemes:
         others = "".join(f", or {scheme}:…" for scheme in schemes if scheme not in BUILT_IN)
@@ -76,6 +75,16 @@ def parse_source(text: str, *, schemes: Collection[str] = BUILT_IN) -> SourceSpe
     spec = SourceSpec(TrackName(""), scheme, target, options)
     _check(spec, text)
     return replace(spec, track=_track(spec, name))
+
+
+def split_name(text: str) -> tuple[str | None, str]:
+    """Return the name that stands before a SOURCE, or None, and the rest.
+
+    >>> split_name("me=microphone:Headset"), split_name("microphone:a=b")
+    (('me', 'microphone:Headset'), (None, 'microphone:a=b'))
+    """
+    named = _NAMED.fullmatch(text)
+    return (named[1], named[2]) if named else (None, text)
 
 
 def pcm_format(spec: SourceSpec) -> AudioFormat:

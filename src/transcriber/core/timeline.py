@@ -92,6 +92,10 @@ class Timeline:
             total += 1
         return total - frames
 
+    def due(self, end: Position, now: float) -> float:
+        """Return in how many seconds from now the track will be at `end`, whether something is captured or not."""
+        return (end - self.position) / RATE - self._behind(now)
+
     def opened(self, form: AudioFormat, now: float) -> list[DeviceBlock | Gap]:
         """Take note that the source, or another in its place, delivers from now on; end what `interrupted` began."""
         first = self._form is None
@@ -114,8 +118,11 @@ class Timeline:
             self._origin = now
         self._outage = self._outage or reason
 
-    def ended(self, now: float) -> list[Gap]:
-        """Name what is missing up to now, if the source was interrupted: nothing more will come, or it comes again."""
+    def ended(self, now: float, until: Position | None = None) -> list[Gap]:
+        """Name what is missing up to now, if the source was interrupted: nothing more will come, or it comes again.
+
+        It is not named beyond `until`, where the track ends.
+        """
         reason, self._outage = self._outage, None
         if reason is None or not self._live or self._origin is None:
             return []
@@ -123,7 +130,8 @@ class Timeline:
         self._origin += self._usual or 0.0
         self._usual = None
         self._filling = False
-        return self._gap(samples(self._behind(now)), reason)
+        missing = samples(self._behind(now))
+        return self._gap(missing if until is None else min(missing, until - self.position), reason)
 
     def feed(self, reading: Reading) -> list[DeviceBlock | Gap]:
         """Place a reading. One without frames says that nothing was there to read: `idle`."""

@@ -40,8 +40,9 @@ def _described(kind: inspect.Type) -> str:
             return f"a number from {low:g} to {high:g}"
         case inspect.StrType(min_length=low, max_length=high):
             return f"text{' that is not empty' if low else ''}{f' of at most {high} characters' if high else ''}"
-        case inspect.VarTupleType(min_length=low, max_length=high):
-            return f"an array of {low} to {high} tables"
+        case inspect.VarTupleType(item_type=item, min_length=low, max_length=high):
+            noun = "tables" if isinstance(item, inspect.StructType) else "texts"
+            return f"an array of {low or 0} to {high} {noun}"
         case _:
             raise NotImplementedError(f"no setting had the type {kind!r} before: say here what it accepts")
 

@@ -74,9 +74,10 @@ class Track(Section, frozen=True, kw_only=True):
     source: Annotated[
         str, Meta(min_length=1, description="What to record: `loopback[:NAME]`, `microphone[:NAME]`, `file:PATH`, …")
     ]
-    fallback: Annotated[
-        str, Meta(description="Source to go on with when the first one stays gone; empty for none.")
-    ] = ""
+    fallbacks: Annotated[
+        tuple[str, ...],
+        Meta(max_length=8, description="Sources to go on with, in this order, while the first one is gone."),
+    ] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be the name of a folder on every platform."""
@@ -219,16 +220,26 @@ class Supervision(Section, frozen=True, kw_only=True):
         5.0
     )
     stop_timeout: Annotated[
-        float, Meta(ge=0.1, le=60.0, description="Seconds that a part may take to stop before it is cancelled.")
+        float, Meta(ge=0.1, le=60.0, description="Seconds that a part may take to stop before it is left behind.")
+    ] = 5.0
+    hang_timeout: Annotated[
+        float,
+        Meta(
+            ge=1.0, le=600.0, description="Seconds that a part with work to do may make no progress before a restart."
+        ),
+    ] = 12.0
+    probe_interval: Annotated[
+        float,
+        Meta(ge=0.5, le=3600.0, description="Seconds between two looks for a source that a fallback stands in for."),
     ] = 5.0
 
     def __post_init__(self) -> None:
         """Refuse a window in which a part that fails by time-out could be restarted for ever."""
-        shortest = self.max_restarts * (self.delay + self.start_timeout)
+        shortest = self.max_restarts * (self.delay + self.start_timeout + self.hang_timeout)
         if self.window <= shortest:
             raise ValueError(
-                f"window: must exceed max_restarts x (delay + start_timeout) = {shortest:g}, not {self.window:g}: "
-                "a part that fails by time-out would be restarted for ever"
+                f"window: must exceed max_restarts x (delay + start_timeout + hang_timeout) = {shortest:g}, not "
+                f"{self.window:g}: a part that fails by time-out would be restarted for ever"
             )
 
 

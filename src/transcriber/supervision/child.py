@@ -32,7 +32,8 @@ class Child:
         self.spec = spec
         self.life: Life | None = None
         self.lifecycle = Lifecycle(anyio.current_time())
-        self.lives = self.restarts = self.fallback = self.zombies = 0
+        self.lives = self.restarts = self.zombies = 0
+        self.fallback = spec.initial
         self.error: Exception | None = None
         self.pause = 0.0
         """Seconds to wait before the next life."""

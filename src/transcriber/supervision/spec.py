@@ -106,6 +106,8 @@ class ChildSpec:
     name: str
     start: Callable[[], Actor | ReportingActor]
     fallbacks: tuple[Callable[[], Actor | ReportingActor], ...] = ()
+    initial: int = 0
+    """Which to begin with: 0 is `start`, then the fallbacks, if it is known that those before would not start."""
     recall: Recall | None = None
     restart: Restart = Restart.TRANSIENT
     reports_ready: bool = False
@@ -138,8 +140,9 @@ def check(specs: Sequence[ChildSpec], policy: Policy) -> None:
     """Refuse what could never work.
 
     Raises:
-        ValueError: a name is empty or used twice; a time is negative or not a number; a permanent child is
-            significant; or the window is so short that a child which fails by time-out would be restarted for ever.
+        ValueError: a name is empty or used twice; a time is negative or not a number; a child begins with a fallback
+            that it has not; a permanent child is significant; or the window is so short that a child which fails by
+            time-out would be restarted for ever.
 
     """
     policy.budget()
@@ -160,6 +163,8 @@ def _check_child(spec: ChildSpec, policy: Policy) -> None:
         positive.append(spec.recall.interval)
     if not all(time > 0 for time in positive) or not spec.stop_timeout >= 0:
         raise ValueError(f"{spec.name}: a time must be more than 0 s")
+    if not 0 <= spec.initial <= len(spec.fallbacks):
+        raise ValueError(f"{spec.name}: there is no fallback number {spec.initial} to begin with")
     if spec.significant and spec.restart is Restart.PERMANENT:
         raise ValueError(f"{spec.name}: a permanent child never ends by itself, so it cannot be significant")
     slowest = (spec.start_timeout if spec.reports_ready else 0.0) + (spec.watch.timeout if spec.watch else 0.0)
