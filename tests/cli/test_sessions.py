@@ -43,7 +43,7 @@ class Made:
                 self.publish(event)
             missing = RATE if track == ME else 0
             coverage = Coverage(Position(10 * RATE), 4 * RATE, 6 * RATE - missing, missing)
-            self.publish(StateChanged("capture", "running", "ended", "", track), coverage, track)
+            self.publish(StateChanged("capture", "running", "failed", "the headset is gone", track), coverage, track)
             anyio.run(self._record, track, missing)
 
     def publish(self, event: Event, coverage: Coverage | None = None, track: TrackName | None = None) -> None:
@@ -154,6 +154,94 @@ def test_show_as_json_adds_up_to_the_sample(transcriber):
     for track in shown["samples"]:
         assert track["transcribed"] + track["silence"] + track["missing"] == track["covered"] == track["captured"]
         assert track["coverage"] == 1.0
+
+
+@pytest.fixture
+def talk(sessions):
+    """A session with a troubled course, that is still being written."""
+    created = datetime(2026, 11, 25, 8, 0, 0, tzinfo=UTC)
+    made = Made(sessions, "talk", created, {ME: [segment(ME, 1, "Hello.")]})
+    for event in (
+        StateChanged("engine", "starting", "loading", "tiny.en"),
+        StateChanged("lag", "normal", "alert", "40 s behind", ME),
+        StateChanged("capture", "failed", "restarting", "restart 1 of 3", ME),
+        StateChanged("capture", "restarting", "running", "a new life is ready", ME),
+        StateChanged("lag", "alert", "normal", "caught up", ME),
+        StateChanged("session", "recording", "finishing", "asked to stop"),
+    ):
+        made.publish(event)
+    yield made
+    made.database.close()
+    made.folder.close()
+
+
+def at_ten():
+    """Return when all was told, as the local clock has it."""
+    return f"{datetime(2026, 11, 25, 8, 0, 10, tzinfo=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+@pytest.mark.usefixtures("talk")
+def test_show_tells_the_state_of_each_component_since_when_and_why(transcriber):
+    _, out, _ = transcriber("sessions", "show", "talk")
+    lines = out.splitlines()
+    begin = lines.index("  states") + 1
+    when = at_ten()
+    assert lines[begin:-1] == [
+        f"    session       finishing  {when}  asked to stop",
+        f"    capture (me)  running    {when}  a new life is ready; 1 restart",
+        f"    engine        loading    {when}  tiny.en",
+    ]
+
+
+@pytest.mark.usefixtures("talk")
+def test_show_tells_what_led_there_if_it_is_asked(transcriber):
+    _, out, _ = transcriber("sessions", "show", "talk", "--history")
+    lines = out.splitlines()
+    changes = lines[lines.index("  history") + 1 : -1]
+    assert len(changes) == 7
+    assert changes[0] == f"    {at_ten()}  [capture (me): running → failed: the headset is gone]"
+    assert changes[-1] == f"    {at_ten()}  [session: recording → finishing: asked to stop]"
+
+
+@pytest.mark.usefixtures("talk")
+def test_states_and_history_are_there_for_programs(transcriber):
+    shown = json.loads(transcriber("sessions", "show", "talk", "--json")[1])
+    session, capture, engine, lag = shown["states"]
+    assert (session["component"], session["state"], session["since"]) == (
+        "session",
+        "finishing",
+        "2026-11-25T08:00:10Z",
+    )
+    assert (capture["track"], capture["state"], capture["restarts"]) == ("me", "running", 1)
+    assert (engine["track"], engine["reason"], lag["state"]) == (None, "tiny.en", "normal")
+    assert [change["to"] for change in shown["history"] if change["component"] == "capture"] == [
+        *("failed", "restarting", "running"),
+    ]
+    last = shown["history"][-1]
+    assert (last["seq"], last["at"], last["track"]) == (8, "2026-11-25T08:00:10Z", None)
+    assert (last["from"], last["to"], last["reason"]) == ("recording", "finishing", "asked to stop")
+
+
+@pytest.mark.parametrize(
+    ("last", "end", "agreed"),
+    [
+        (None, lambda _made: None, ("running", "finishing")),
+        (None, lambda made: made.folder.close(), ("unfinished", "interrupted")),
+        ("incomplete", lambda made: made.folder.close(), ("unfinished", "incomplete")),
+        ("complete", Made.finish, ("clean", "complete")),
+        (None, Made.finish, ("clean", "complete")),
+    ],
+)
+def test_the_state_in_the_list_agrees_with_the_one_that_is_shown(talk, transcriber, last, end, agreed):
+    if last:
+        talk.publish(StateChanged("session", "finishing", last, ""))
+    end(talk)
+    in_list, state = agreed
+    listed = json.loads(transcriber("sessions", "list", "--json")[1])
+    assert [one["state"] for one in listed if one["name"] == "talk"] == [in_list]
+    shown = json.loads(transcriber("sessions", "show", "talk", "--json")[1])
+    assert (shown["session"]["state"], shown["states"][0]["state"]) == (in_list, state)
+    assert transcriber("sessions", "show", "talk")[1].splitlines()[0].split("(")[1].startswith(f"{in_list}, ")
 
 
 @pytest.mark.parametrize("style", ["txt", "srt", "vtt", "json", "jsonl"])

@@ -18,8 +18,8 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionEntry, SessionState
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.cli import options
-from transcriber.cli.sessions import overview
-from transcriber.cli.sessions.reading import read_document, stem
+from transcriber.cli.sessions import overview, states
+from transcriber.cli.sessions.reading import read_document, read_states, stem
 from transcriber.core.document import FORMATS
 from transcriber.core.stamps import clock
 from transcriber.errors import StorageError
@@ -58,16 +58,17 @@ def list_(config: Path | None, *, as_json: bool) -> None:
 @command.command()
 @click.argument("session")
 @located
+@click.option("--history", is_flag=True, help="Show the latest changes of state as well; JSON has them always.")
 @as_json
-def show(config: Path | None, session: str, *, as_json: bool) -> None:
-    """Show what is known about SESSION, and its transcript; with --json the figures alone."""
+def show(config: Path | None, session: str, *, history: bool, as_json: bool) -> None:
+    """Show what is known about SESSION, and its transcript; with --json the figures and the states alone."""
     entry = _find(config, session)
-    document = read_document(entry)
+    document, told = read_document(entry), read_states(entry)
     if as_json:
-        _print_json(overview.detail(entry, document))
+        _print_json(overview.detail(entry, document, told))
         return
-    click.echo("\n".join(overview.heading(entry, document)))
-    for line in overview.transcript(document):
+    changes = states.changes(told) if history else ()
+    for line in (*overview.heading(entry, document), *states.table(told), *changes, *overview.transcript(document)):
         click.echo(line)
 
 

@@ -7,10 +7,13 @@ import msgspec
 
 from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.session_folder_index import SessionEntry
+from transcriber.cli.sessions import states
+from transcriber.cli.sessions.states import ChangeOverview, StateOverview
 from transcriber.cli.view import wording
 from transcriber.core.document import Document, DocumentTrack
 from transcriber.core.ledger import share
 from transcriber.core.lines import MEGABYTE
+from transcriber.core.session_states import SessionStates
 from transcriber.core.stamps import clock
 from transcriber.events import GapFound, SegmentClosed
 from transcriber.types import Coverage, seconds
@@ -59,6 +62,8 @@ class SessionDetail(msgspec.Struct, frozen=True):
     segments: int
     words: int
     gaps: int
+    states: list[StateOverview]
+    history: list[ChangeOverview]
 
 
 def overview(entry: SessionEntry) -> SessionOverview:
@@ -80,14 +85,16 @@ def overview(entry: SessionEntry) -> SessionOverview:
     )
 
 
-def detail(entry: SessionEntry, document: Document) -> SessionDetail:
-    """Return a session with its figures."""
+def detail(entry: SessionEntry, document: Document, told: SessionStates) -> SessionDetail:
+    """Return a session with its figures and its states."""
     return SessionDetail(
         overview(entry),
         [_samples(track) for track in document.tracks],
         len(document.segments),
         sum(len(segment.words) for segment in document.segments),
         len(document.gaps),
+        states.overview(told),
+        states.history(told),
     )
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import datetime
 
-from transcriber.adapters.session_folder_index import SessionEntry
+from transcriber.adapters.session_folder_index import SessionEntry, SessionState
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.core.document import Document, DocumentTrack
+from transcriber.core.session_states import SessionStates, told
 from transcriber.core.wire import decode
 from transcriber.errors import ConfigError, StorageError
 from transcriber.events import Envelope
@@ -39,17 +41,35 @@ def read_document(entry: SessionEntry, wanted: Sequence[str] = ()) -> Document:
         )
 
 
+def read_states(entry: SessionEntry) -> SessionStates:
+    """Return the states of a session and of its components, as they were left or are now.
+
+    Raises:
+        StorageError: the transcript cannot be read.
+
+    """
+    origins: dict[TrackName | None, datetime] = {None: entry.created}
+    origins |= {track.name: track.started or entry.created for track in entry.manifest.tracks}
+    with closing(TranscriptDatabase.view(entry.path / "transcript.db")) as database:
+        states = SessionStates.of(told(line for _, line in _lines(database)), origins)
+    return states.as_left(written=entry.state is SessionState.RUNNING, clean=entry.state is SessionState.CLEAN)
+
+
 def stem(entry: SessionEntry, tracks: Sequence[TrackName | str]) -> str:
     """Return the name of an export without its end: one of some tracks does not replace that of all."""
     return ".".join([entry.id, *tracks])
 
 
 def _events(entry: SessionEntry, database: TranscriptDatabase) -> Iterator[Envelope]:
+    for number, line in _lines(database):
+        try:
+            yield decode(line)
+        except ValueError as error:
+            raise StorageError(f"{entry.id}: event {number} cannot be read: {error}") from error
+
+
+def _lines(database: TranscriptDatabase) -> Iterator[tuple[int, str]]:
     after = 0
     while rows := database.events(after):
-        for number, line in rows:
-            try:
-                yield decode(line)
-            except ValueError as error:
-                raise StorageError(f"{entry.id}: event {number} cannot be read: {error}") from error
+        yield from rows
         after = rows[-1][0]
