@@ -69,7 +69,7 @@ def scripted_engine(monkeypatch):
 @pytest.fixture
 def settings_for(settings_for):
     """Make settings as elsewhere, but with a disk that is written more often, so that less is to be waited for."""
-    return lambda *sources, **more: replace(settings_for(*sources, **more), storage=Storage(flush_interval=0.2))
+    return lambda *sources, **more: replace(settings_for(*sources, **more), storage=Storage(flush_interval=0.1))
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def resumed_to_the_end(settings, folder: Path) -> Transcriber:
     return transcriber
 
 
-async def recorded_some(transcriber, samples: int = 4_000) -> None:
-    while not transcriber.opened or acknowledged(transcriber) < samples:  # noqa: ASYNC110 - nobody tells the outside
+async def recorded_some(transcriber) -> None:
+    while not transcriber.opened or not acknowledged(transcriber):  # noqa: ASYNC110 - nobody tells the outside
         await anyio.sleep(0.01)
     assert psutil.Process().children()  # so that there is something to leave behind
 
@@ -210,8 +210,11 @@ async def asyncio_timeout(transcriber) -> None:
 
 
 async def asyncio_wait_for(transcriber) -> None:
+    task = asyncio.create_task(inside(transcriber))
+    await recorded_some(transcriber)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(inside(transcriber), 0.7)
+        await asyncio.wait_for(task, 0)
+    assert task.cancelled()
 
 
 async def an_exception(transcriber) -> None:
@@ -611,7 +614,7 @@ HOST = """
 
     async def main(source, folder, end):
         tracks = [{"name": "t0", "source": source}]
-        given = {"session.folder": folder, "tracks": tracks, "engine.model": "small", "storage.flush_interval": 0.2}
+        given = {"session.folder": folder, "tracks": tracks, "engine.model": "small", "storage.flush_interval": 0.1}
         async with Transcriber(load_settings(None, {}, given)) as transcriber:
             while True:
                 acknowledged = transcriber.session.tracks[0].recording.durable
@@ -633,15 +636,16 @@ def test_a_host_that_dies_loses_nothing_that_was_acknowledged(settings_for, scri
         stdout=subprocess.PIPE,
         text=True,
     )
-    told = iter(host.stdout)
+    told, family = iter(host.stdout), []
     while int(next(told)) <= 4_000:
-        pass
-    family = host.children(recursive=True) if host.is_running() else []
+        with suppress(psutil.NoSuchProcess):
+            family = host.children(recursive=True) or family
     if end != "os._exit":
         host.send_signal(end)
     last = max([0, *map(int, told)])
     host.stdout.close()
     host.wait()
+    assert family
     assert not psutil.wait_procs(family, timeout=10)[1]
     [session] = folder.iterdir()
     scripted_engine()

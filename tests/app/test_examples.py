@@ -36,6 +36,7 @@ class Example:
 
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self.folder = folder
+        self._family: list[psutil.Process] = []
         self._out, self._err = folder / "out", folder / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = psutil.Popen(
@@ -54,14 +55,14 @@ class Example:
             assert self.process.poll() is None, self._err.read_text()
             assert time.monotonic() < deadline, self._err.read_text()
             time.sleep(0.02)
+        self._family = self.process.children(recursive=True)
         return found[found.lastindex or 0]
 
     def end(self, code: int = 0) -> tuple[str, str]:
         """Wait for its end, check that it left no process behind, and return what it wrote."""
-        family = self.process.children(recursive=True) if self.process.is_running() else []
         try:
             ended = self.process.wait(PATIENCE)
-            left = psutil.wait_procs(family, timeout=10)[1]
+            left = psutil.wait_procs(self._family, timeout=10)[1]
         finally:
             self.kill()
         assert ended == code, self._err.read_text()
@@ -252,7 +253,6 @@ async def test_web_app_that_is_interrupted_twice_ends_at_once_and_the_session_ca
     example = start("web_app", f"file:{SPEECH}", "0")
     address = example.until_told(r"running on (http://\S+)")
     await Events(f"{address}/events").until('"session"')
-    example.process.children()[0].suspend()
     example.process.send_signal(signal.SIGINT)
     example.until_told("Shutting down")
     example.process.send_signal(signal.SIGINT)
