@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from transcriber.actors.capture import Capture, Standby
 from transcriber.actors.holder import Holder, delivers
@@ -155,7 +156,6 @@ async def test_a_source_that_hangs_is_opened_anew_and_its_late_answer_is_dropped
             await second.run()
         position = holder.timeline.position
         late.set()
-        await anyio.sleep(0)
         await anyio.wait_all_tasks_blocked()
         assert holder.timeline.position == position
     assert errors == ["device 1 answered after it was given up"]
@@ -174,7 +174,7 @@ async def test_a_source_that_answers_is_not_asking_and_one_that_is_no_device_nev
     await holder.open()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(holder.read)
-        await anyio.sleep(0)
+        await checkpoint()
         assert not holder.asking
     device, _ = track(Device(1))
     await device.open()

@@ -3,9 +3,15 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import anyio
 import pytest
 
+from transcriber.adapters.engine.scripted import ScriptedEngine
+from transcriber.adapters.scripted_source import ScriptedSource
+from transcriber.app import opening
+from transcriber.app.engine import EngineSupply
 from transcriber.settings import Capture, Engine, Session, Settings, Supervision, Track
+from transcriber.supervision import ChildSpec, Restart
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 
@@ -51,3 +57,43 @@ def cut_speech(tmp_path) -> Path:
     path = tmp_path / "cut.flac"
     path.write_bytes(SPEECH.read_bytes()[: SPEECH.stat().st_size // 2])
     return path
+
+
+class Client(ScriptedEngine):
+    """Stands where the client of the engine process does."""
+
+    def rss(self) -> int:
+        return 0
+
+    def peak_rss(self) -> int:
+        return 0
+
+
+class Idle:
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+
+@pytest.fixture
+def _scripted_engine(monkeypatch):
+    """An engine that hears what `say` says, without a process."""
+    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
+    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
+    monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
+
+
+@pytest.fixture
+def play_sources(monkeypatch):
+    """Have the session capture these sources instead, in the order in which they are asked for."""
+
+    def arrange(*sources):
+        waiting = iter(sources)
+        monkeypatch.setattr(opening, "make_source", lambda _spec, _options: next(waiting))
+
+    return arrange
+
+
+@pytest.fixture
+def play(play_sources):
+    """Have the session capture scripts, in the order in which they are asked for."""
+    return lambda *scripts, **options: play_sources(*(ScriptedSource(script, **options) for script in scripts))

@@ -1,63 +1,26 @@
 """A session in which a part fails for good: what is kept, what is told, and by which error."""
 
-import anyio
 import pytest
 from msgspec.structs import replace
 
 from transcriber import NoDeviceError, StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
-from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
+from transcriber.adapters.engine.scripted import say, silence
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
-from transcriber.app import opening
-from transcriber.app.engine import EngineSupply
 from transcriber.app.session import cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
 from transcriber.settings import Supervision, Track
-from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import RATE, GapReason, Position
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
 
 SECONDS = 3
-
-
-class Client(ScriptedEngine):
-    """Stands where the client of the engine process does."""
-
-    def rss(self) -> int:
-        return 0
-
-    def peak_rss(self) -> int:
-        return 0
-
-
-class Idle:
-    async def run(self) -> None:
-        await anyio.sleep_forever()
-
-
-@pytest.fixture(autouse=True)
-def _scripted_engine(monkeypatch):
-    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
-    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
-    monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
-
-
-@pytest.fixture
-def play(monkeypatch):
-    """Have the sources of the session play scripts instead, in the order in which they are opened."""
-
-    def arrange(*scripts, **options):
-        sources = iter([ScriptedSource(script, **options) for script in scripts])
-        monkeypatch.setattr(opening, "make_source", lambda _spec, _pace: next(sources))
-
-    return arrange
 
 
 async def run(transcriber) -> list[Envelope]:
@@ -145,16 +108,14 @@ async def test_fallbacks_stand_in_in_order_and_give_way_again(play, settings_for
     assert changes_of("capture", envelopes) == ["failed", "fallback", "failed", "fallback", "running"]
 
 
-async def test_a_session_may_begin_with_a_fallback(play, settings_for):
+async def test_a_session_may_begin_with_a_fallback(play_sources, settings_for):
     refusing = ScriptedSource([silence(9)], live=True, refusals=[NoDeviceError("none")])
     standing_in = ScriptedSource([silence(9)], live=True, label="loopback:other")
-    sources = iter([refusing, standing_in])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "make_source", lambda _spec, _pace: next(sources))
-        track = Track(name="t0", source="loopback", fallbacks=("loopback:other",))
-        settings = replace(settings_for(), tracks=(track,), supervision=Supervision(delay=0.0, probe_interval=0.5))
-        transcriber = Transcriber(settings, duration=2.0)
-        envelopes = await run(transcriber)
+    play_sources(refusing, standing_in)
+    track = Track(name="t0", source="loopback", fallbacks=("loopback:other",))
+    settings = replace(settings_for(), tracks=(track,), supervision=Supervision(delay=0.0, probe_interval=0.5))
+    transcriber = Transcriber(settings, duration=2.0)
+    envelopes = await run(transcriber)
     assert transcriber.session.fault() is None
     assert transcriber.summary.tracks[0].captured == 2 * RATE
     assert changes_of("capture", envelopes) == ["fallback", "running"]

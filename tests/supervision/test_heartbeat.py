@@ -27,6 +27,8 @@ async def test_it_names_the_line_that_blocks_the_loop_while_it_blocks():
         host.cancel_scope.cancel()
     functions = [frame.name for frame in seen[0].stack]
     assert blocks_the_loop.__name__ in functions
+    assert blocks_the_loop.__name__ in seen[0].calls.split(" < ", 3)[2]  # Event.wait, Condition.wait, and then this
+    assert seen[0].line.split(" in ")[0] in seen[0].calls
     assert seen[0].seconds >= 0.05
 
 

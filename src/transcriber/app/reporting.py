@@ -1,6 +1,6 @@
 """Reporting: what the supervisors and other parts tell becomes log lines and `state` events, if the tables allow it."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
@@ -124,8 +124,13 @@ class Reporter:
         machine = self._machines.setdefault((change.component, change.track), states.alert(self._now()))
         self._move(machine, change)
 
-    def supervised(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
-        """Report what a supervisor did. A start and an end that go by plan are no news."""
+    def supervised(
+        self, event: supervised.SupervisionEvent, track: TrackName | None = None, choices: Sequence[str] = ()
+    ) -> None:
+        """Report what a supervisor did. A start and an end that go by plan are no news.
+
+        `choices` are what a child with fallbacks may run with, in their order, in words.
+        """
         log = self._log
         match event:
             case supervised.ChildStarted(child=child, fallback=fallback):
@@ -133,17 +138,18 @@ class Reporter:
                 self._follow(child, states.Actor.STARTING, track)
             case supervised.ChildReady(child=child):
                 log.info("actor_ready", component=child, track=track)
-                self._ready(child, track)
+                self._ready(child, track, choices)
             case supervised.ChildFailed(child=child, error=error):
                 log.warning("actor_failed", component=child, track=track, exc_info=error)
                 self.changed(child, states.Actor.FAILED, brief(error), track=track)
             case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
                 self.changed(child, states.Actor.RESTARTING, f"restart {attempt} of {limit}", track=track)
-            case supervised.ChildFellBack(child=child):
-                self.changed(child, states.Actor.FALLBACK, "the restarts are spent", track=track)
+            case supervised.ChildFellBack(child=child, fallback=fallback):
+                reason = _naming("the restarts are spent", choices, fallback)
+                self.changed(child, states.Actor.FALLBACK, reason, track=track)
             case supervised.ChildRecalled(child=child, fallback=fallback):
                 better = states.Actor.FALLBACK if fallback else states.Actor.RUNNING
-                self._follow(child, better, track, "something better works again")
+                self._follow(child, better, track, _naming("it works again", choices, fallback))
             case supervised.ChildGivenUp(child=child, error=error):
                 log.error("actor_given_up", component=child, track=track, exc_info=error)
                 self.changed(child, states.Actor.GIVEN_UP, brief(error), track=track)
@@ -158,11 +164,14 @@ class Reporter:
             case _:
                 pass
 
-    def _ready(self, child: str, track: TrackName | None) -> None:
+    def _ready(self, child: str, track: TrackName | None, choices: Sequence[str]) -> None:
         # What stands in for what was meant stays known as that, until the child is recalled from it.
-        if self._machine(child, track).state not in {states.Actor.FALLBACK, states.Actor.WAITING}:
-            after = states.Actor.FALLBACK if self._fallback.get((child, track)) else states.Actor.RUNNING
-            self._follow(child, after, track, "a new life is ready")
+        if self._machine(child, track).state in {states.Actor.FALLBACK, states.Actor.WAITING}:
+            return
+        if fallback := self._fallback.get((child, track), 0):
+            self._follow(child, states.Actor.FALLBACK, track, _naming("it stands in", choices, fallback))
+        else:
+            self._follow(child, states.Actor.RUNNING, track, "a new life is ready")
 
     def _follow(self, child: str, after: str, track: TrackName | None, reason: str = "") -> None:
         """Go on where the table allows it: what ended in trouble stays so until something lives again."""
@@ -204,6 +213,10 @@ class Reporter:
         """Let `run` return once everything is told. What is reported later is only logged."""
         self._ended = True
         self._changes.end()
+
+
+def _naming(reason: str, choices: Sequence[str], number: int) -> str:
+    return f"{reason}: {choices[number]}" if number < len(choices) else reason
 
 
 def _fields(change: StateChanged) -> dict[str, object]:

@@ -38,6 +38,11 @@ class AnyTrack(Protocol):
         """Why the track ended before its source did."""
         ...
 
+    @property
+    def choices(self) -> Sequence[str]:
+        """What may be captured, the best first, for people."""
+        ...
+
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors, sinks first."""
         ...
@@ -234,8 +239,9 @@ class Session:
 
     def _loop_blocked(self, blocked: LoopBlocked) -> None:
         """Log what blocks the loop, from the watchdog's thread: the loop itself can tell nothing now."""
+        seconds = round(blocked.seconds, 3)
         self.services.log.warning(
-            "loop_blocked", component="heartbeat", seconds=round(blocked.seconds, 3), line=blocked.line
+            "loop_blocked", component="heartbeat", seconds=seconds, line=blocked.line, stack=blocked.calls
         )
 
     def _root_event(self, event: supervised.SupervisionEvent) -> None:
@@ -244,7 +250,7 @@ class Session:
             self.supply.given_up(event.error)
 
     def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
-        self._report(event, track.name)
+        self._report(event, track)
         match event:
             case supervised.ChildGivenUp(child="capture", error=error):
                 track.give_up(error)
@@ -253,9 +259,12 @@ class Session:
             case _:
                 pass
 
-    def _report(self, event: supervised.SupervisionEvent, track: TrackName | None = None) -> None:
+    def _report(self, event: supervised.SupervisionEvent, track: AnyTrack | None = None) -> None:
         self._restarts += isinstance(event, supervised.ChildRestarting | supervised.ChildFellBack)
-        self.services.reporter.supervised(event, track)
+        if track is None:
+            self.services.reporter.supervised(event)
+        else:
+            self.services.reporter.supervised(event, track.name, track.choices)
 
 
 def cause(error: Exception) -> TranscriberError:

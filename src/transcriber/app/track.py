@@ -1,7 +1,7 @@
 """One track of a session: its links, what outlives its actors, and the specs of the actors themselves."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -150,6 +150,11 @@ class Track:
         """Why the track ended before its source did."""
         return self._lost or self.holder.fault
 
+    @property
+    def choices(self) -> Sequence[str]:
+        """What may be captured, the best first, for people."""
+        return [source.label for source in self.sources]
+
     def stop(self) -> None:
         """End the capture in order."""
         self.holder.stop()
@@ -243,6 +248,7 @@ class RecordedTrack:
     recording: TrackRecording
     level: float = SILENCE_DBFS
     fault: SourceError | None = None
+    choices: Sequence[str] = ()
     engine: TrackEngine = field(init=False)
     _speech: Link[Block | Gap] = field(init=False)
     _durable: Watermark = field(init=False)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import anyio
 
+DEPTH = 12
+"""Calls that are named: from what blocks, which may lie deep in a library, out to the task that called it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked:
@@ -22,6 +25,11 @@ class LoopBlocked:
         """Where it blocks: `FILE:LINE in FUNCTION`."""
         frame = self.stack[-1]
         return f"{frame.filename}:{frame.lineno} in {frame.name}"
+
+    @property
+    def calls(self) -> str:
+        """What its thread was doing, innermost call first: `FILE:LINE FUNCTION < FILE:LINE FUNCTION …`."""
+        return " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(self.stack[-DEPTH:]))
 
 
 class Heartbeat:
