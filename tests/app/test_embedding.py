@@ -23,15 +23,12 @@ import structlog
 from msgspec.structs import replace
 
 from transcriber import ConfigError, NoModelError, Segment, SourceError, Transcriber, TranscriberError
-from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
+from transcriber.adapters.engine.scripted import say, silence
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
-from transcriber.app import opening
-from transcriber.app.engine import EngineSupply
 from transcriber.events import Summary
 from transcriber.settings import Storage
-from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import RATE
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
@@ -39,31 +36,10 @@ SAMPLES = 176_000  # of the speech, at 16 kHz
 WORDS = ("one two three", "four five", "six")
 
 
-class Client(ScriptedEngine):
-    """Stands where the client of the engine process does."""
-
-    def rss(self) -> int:
-        return 0
-
-    def peak_rss(self) -> int:
-        return 0
-
-
-class Idle:
-    async def run(self) -> None:
-        await anyio.sleep_forever()
-
-
 @pytest.fixture
-def scripted_engine(monkeypatch):
-    """Let an engine without a model, and without a process, take the place of the real one."""
-
-    def take_its_place():
-        child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
-        monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
-        monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
-
-    return take_its_place
+def scripted_engine(request):
+    """Let an engine without a model, and without a process, take the place of the real one from now on."""
+    return lambda: request.getfixturevalue("_scripted_engine")
 
 
 @pytest.fixture
@@ -109,13 +85,18 @@ def run(host, *arguments, **options):
     """Run a host in a loop of its own, and check that it leaves nothing there, nor elsewhere."""
 
     async def program():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
         try:
             return await host(*arguments)
         finally:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
+    unhandled = []
     with nothing_left():
-        return asyncio.run(program(), **options)
+        try:
+            return asyncio.run(program(), **options)
+        finally:
+            assert not unhandled
 
 
 def recorded(folder: Path) -> int:
@@ -286,6 +267,7 @@ CANCELS = (
 
 def check_kept(transcriber, settings) -> None:
     """Check that what was acknowledged is there, that nobody has the session, and that it can be finished."""
+    assert transcriber.summary is None
     assert state_of(transcriber.folder) is SessionState.UNFINISHED
     samples = recorded(transcriber.folder)
     assert samples >= acknowledged(transcriber) > 0
@@ -321,7 +303,6 @@ def test_an_error_of_the_host_comes_out_as_it_is_and_what_was_recorded_is_kept(
         run(host, transcriber)
     if isinstance(raised.value, ExceptionGroup):
         assert [type(part) for part in raised.value.exceptions] == [ZeroDivisionError]
-    assert transcriber.summary is None
     scripted_engine()
     check_kept(transcriber, settings_for())
 
