@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriber.core.agreement import DRIFT, LocalAgreement, continuation, not_before, spelling
+from transcriber.core.agreement import DRIFT, FAR_DRIFT, LocalAgreement, continuation, not_before, spelling
 from transcriber.types import RATE, Position, Word
 
 WORD, PAUSE = RATE * 3 // 10, RATE // 10
@@ -158,6 +158,16 @@ def test_the_final_pass_commits_all_that_is_left():
     assert texts(policy.committed) == "a b c d"
 
 
+def test_words_stand_where_they_were_heard():
+    assert LocalAgreement().final(spoken("a b")) == tuple(spoken("a b"))
+
+
+def test_no_word_begins_before_those_that_an_earlier_life_committed_have_ended():
+    committed = spoken("a b")
+    [word] = LocalAgreement(list(committed)).final(spoken("c", start=committed[-1].end - 1000))
+    assert word.start == committed[-1].end
+
+
 def test_a_final_pass_that_heard_the_committed_words_and_no_more_adds_nothing():
     policy = LocalAgreement(spoken("a b c"))
     assert policy.final(spoken("a b c")) == ()
@@ -206,8 +216,9 @@ def test_a_word_that_is_not_stable_holds_up_those_after_it_until_it_is():
     assert texts(policy.partial(spoken("a b c"), lambda _: True)) == "b c"
 
 
-def test_a_phrase_beside_a_silence_is_recognised_where_its_time_moved_far_and_a_single_word_is_not():
+@pytest.mark.parametrize("moved", [2 * DRIFT, FAR_DRIFT])
+def test_a_phrase_beside_a_silence_is_recognised_where_its_time_moved_far_and_a_single_word_is_not(moved):
     committed = spoken("chapter twelve")
-    far = spoken("chapter twelve carol", moved=2 * DRIFT)
+    far = spoken("chapter twelve carol", moved=moved)
     assert texts(continuation(far, committed)) == "carol"
     assert texts(continuation(spoken("twelve carol", moved=3 * DRIFT), spoken("twelve"))) == "twelve carol"

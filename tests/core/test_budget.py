@@ -33,6 +33,16 @@ def test_a_healthy_life_clears_the_count_and_a_shorter_one_does_not():
     assert budget.spent == 1
 
 
+def test_failures_are_forgotten_one_by_one():
+    budget = RestartBudget(max_restarts=2, window=60.0)
+    assert [budget.spend(at) for at in (0.0, 50.0, 70.0, 75.0)] == [True, True, True, False]
+
+
+def test_a_window_may_be_short():
+    budget = RestartBudget(max_restarts=1, window=0.5, healthy_after=0.25)
+    assert [budget.spend(at) for at in (0.0, 0.4, 0.6)] == [True, False, True]
+
+
 def test_no_restarts_at_all_means_the_first_failure_is_one_too_many():
     assert not RestartBudget(max_restarts=0, window=60.0).spend(0.0)
 

@@ -20,8 +20,13 @@ def test_without_a_trend_there_is_no_estimate():
     assert after((5, 100), (5, 90)).estimate() is None, "two readings at one moment are no trend"
 
 
-def test_a_lag_that_shrinks_is_gone_in_proportion():
-    assert after((0, 100), (10, 80)).estimate() == pytest.approx(40)
+@pytest.mark.parametrize(("lag", "estimate"), [(80, 40), (95, 190), (0.5, 0.5 / 9.95)])
+def test_a_lag_that_shrinks_is_gone_in_proportion(lag, estimate):
+    assert after((0, 100), (10, lag)).estimate() == pytest.approx(estimate)
+
+
+def test_half_a_minute_is_a_trend():
+    assert after((0, 100), (30, 40)).estimate() == pytest.approx(20)
 
 
 @pytest.mark.parametrize("lag", [100, 120])
@@ -31,6 +36,7 @@ def test_a_lag_that_does_not_shrink_is_never_gone(lag):
 
 def test_no_lag_is_gone_now():
     assert after((0, 1), (10, 0)).estimate() == 0.0
+    assert after((0, 0), (10, 0)).estimate() == 0.0
 
 
 def test_only_the_last_half_minute_counts():

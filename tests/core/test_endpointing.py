@@ -111,20 +111,45 @@ def test_an_utterance_lasts_through_a_pause_that_is_shorter_than_the_hangover(pa
     assert len(heard([VOICE] * 10 + [QUIET] * pause + [VOICE] * 10)) == utterances
 
 
-def test_doubtful_speech_goes_on_and_does_not_begin():
-    assert heard([MAYBE] * 30) == []
-    [utterance] = heard([VOICE] + [MAYBE] * 20)
+@pytest.mark.parametrize("doubtful", [MAYBE, SHORT.keep])
+def test_doubtful_speech_goes_on_and_does_not_begin(doubtful):
+    assert heard([doubtful] * 30) == []
+    [utterance] = heard([VOICE] + [doubtful] * 20)
     assert utterance.end == windows(21)
+
+
+def test_one_window_of_speech_is_an_utterance_with_all_that_is_around_it():
+    [utterance] = heard([QUIET] * 40 + [VOICE] + [QUIET] * 40)
+    assert utterance == Utterance(windows(37), windows(44))
 
 
 def test_a_long_utterance_is_cut_where_speech_is_least_likely_in_its_second_half():
     values = [VOICE] * 60
-    values[8:11] = [0.36] * 3  # a better place, but in the first half
+    values[15:18] = [0.36] * 3  # a better place, but in the first half
     values[28:31] = [0.5] * 3
     first, second = heard(values)
     assert first.continues
     assert windows(28) < first.end < windows(31)
     assert (second.start, second.end) == (first.end, windows(60))
+
+
+@pytest.mark.parametrize("dip", [[0.6] * 5, [0.6, 0.5, 0.4, 0.5, 0.6]])
+def test_the_cut_is_in_the_middle_of_the_place_where_speech_is_least_likely(dip):
+    first, _ = heard([VOICE] * 30 + dip + [VOICE] * 10)
+    assert first.end == windows(32) + WINDOW // 2
+
+
+def test_the_next_cut_is_found_as_well_as_the_first():
+    dip = [0.5] * 5
+    first, second, third = heard([QUIET] * 10 + [VOICE] * 25 + dip + [VOICE] * 25 + dip + [VOICE] * 10)
+    assert first.end == second.start == windows(37) + WINDOW // 2
+    assert second.end == third.start == windows(67) + WINDOW // 2
+
+
+def test_an_utterance_is_cut_as_soon_as_it_is_as_long_as_any_may_be():
+    endpointing = Endpointing(SHORT)
+    assert endpointing.feed([VOICE] * 39) == []
+    assert len(endpointing.feed([VOICE])) == 1
 
 
 def test_one_low_window_inside_a_word_does_not_attract_the_cut():
@@ -181,6 +206,14 @@ def test_after_a_trim_the_utterance_begins_later_and_is_cut_later():
     [cut] = endpointing.feed([VOICE])
     assert cut.start == windows(20) + 10
     assert windows(40) <= cut.end < windows(61)
+
+
+def test_what_was_trimmed_plays_no_part_in_the_next_cut():
+    endpointing = Endpointing(SHORT)
+    endpointing.feed([QUIET] * 10 + [VOICE] * 25 + [0.36] * 5)
+    endpointing.trim(Position(windows(30)))
+    [cut] = endpointing.feed([VOICE] * 15 + [0.5] * 5 + [VOICE] * 10)
+    assert cut.end == windows(57) + WINDOW // 2
 
 
 def test_the_defaults_are_those_of_silero_and_fit_whisper():

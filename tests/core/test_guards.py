@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriber.core.guards import invented, repetitive, without_loops
+from transcriber.core.guards import LONGEST_WORD, invented, repetitive, stretched, without_loops
 from transcriber.types import Hypothesis, Position, SpokenWord, Word
 
 
@@ -58,8 +58,19 @@ def test_text_without_repetition_is_left_alone(words):
 def test_a_hypothesis_is_invented_if_both_the_speech_and_the_words_are_doubtful():
     assert invented(hypothesis(0.4, 0.5, no_speech=0.7))
     assert not invented(hypothesis(0.4, 0.5, no_speech=0.6))
+    assert not invented(hypothesis(0.4, 0.6, no_speech=0.7))
     assert not invented(hypothesis(0.4, 0.7, no_speech=0.7))
     assert not invented(hypothesis(no_speech=0.9))
+
+
+@pytest.mark.parametrize(("extra", "too_long"), [(0, False), (1, True)])
+def test_one_word_that_no_one_could_say_makes_a_hypothesis_stretched(extra, too_long):
+    start = Position(1000)
+    long = Word(" eh", Position(0), Position(start + LONGEST_WORD + extra), 0.9)
+    short = Word(" so", long.end, Position(long.end + 10), 0.9)
+    assert stretched((long, short), start) is too_long
+    assert stretched((short, long), start) is too_long
+    assert not stretched((), start)
 
 
 def test_text_that_compresses_too_well_repeats_itself():

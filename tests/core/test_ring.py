@@ -16,7 +16,7 @@ def block(start: int, end: int) -> Block:
     return Block(Position(start), pcm(start, end))
 
 
-@given(lengths=st.lists(st.integers(1, 40), min_size=1), capacity=st.integers(1, 50), start=st.integers(0, 9))
+@given(lengths=st.lists(st.integers(1, 40), min_size=1), capacity=st.integers(1, 50), start=st.integers(0, 200))
 def test_it_holds_the_last_samples_and_a_bounded_number_of_them(lengths, capacity, start):
     ring = Ring(capacity)
     ends = list(accumulate(lengths, initial=start))
@@ -30,6 +30,12 @@ def test_it_holds_the_last_samples_and_a_bounded_number_of_them(lengths, capacit
         assert ring.slice(ring.start, ring.end) == pcm(ring.start, ring.end)
         assert ring.slice(Position(ring.start - 1), ring.end) is None
         assert ring.slice(ring.start, Position(end + 1)) is None
+
+
+def test_it_is_empty_at_the_start_of_the_track():
+    ring = Ring(100)
+    assert ring.slice(Position(0), ring.end) == b""
+    assert ring.slice(Position(0), Position(1)) is None
 
 
 def test_a_hole_empties_it():

@@ -57,7 +57,7 @@ def continuation(words: Sequence[Word], committed: Sequence[Word]) -> Sequence[W
         return moved <= DRIFT or (moved <= FAR_DRIFT and overlap(split) > 1)
 
     candidates = [split for split in range(len(words) + 1) if near(split)]
-    best = max(candidates, key=lambda split: (overlap(split), -abs(split - by_time)), default=by_time)
+    best = max(candidates, key=lambda split: (overlap(split), -abs(split - by_time)))
     return words[best if overlap(best) else by_time :]
 
 

@@ -97,7 +97,7 @@ class Endpointing:
         passed = max(0, position - self._origin) // WINDOW
         del self._probabilities[:passed]
         self._origin = Position(self._origin + passed * WINDOW)
-        self._start = self._floor = position
+        self._start = position
 
     def _window(self, probability: float) -> list[Utterance]:
         begin, self.position = self.position, Position(self.position + WINDOW)
@@ -137,8 +137,7 @@ class Endpointing:
         reach = SMOOTHING // 2
 
         def likelihood(index: int) -> tuple[float, float]:
-            around = windows[max(0, index - reach) : index + reach + 1]
-            return sum(around) / len(around), windows[index]
+            return sum(windows[index - reach : index + reach + 1]), windows[index]
 
         least = min(range(first, len(windows) - reach), key=likelihood)
         cut = Position(self._origin + least * WINDOW + WINDOW // 2)
@@ -148,5 +147,4 @@ class Endpointing:
         rest, origin = windows[least + 1 :], Position(self._origin + (least + 1) * WINDOW)
         self._open(cut, origin)
         self._probabilities.extend(rest)
-        self._floor = cut
         return utterance
