@@ -41,7 +41,11 @@ class Rig:
             time.sleep(0.05)
         # A null sink that nobody listens to renders 2 s at a time: keep somebody listening, as a real card would.
         for sink in ("speakers", "headset", "micfeed"):
-            self.spawn("parec", "-d", f"{sink}.monitor", "--latency-msec=10", "--raw", stdout=subprocess.DEVNULL)
+            self.listen(sink)
+
+    def listen(self, sink: str) -> None:
+        """Record what a sink plays, and throw it away."""
+        self.spawn("parec", "-d", f"{sink}.monitor", "--latency-msec=10", "--raw", stdout=subprocess.DEVNULL)
 
     def stop(self) -> None:
         for process in reversed(self._running):
@@ -59,6 +63,13 @@ class Rig:
 
     def control(self, *command: str) -> str:
         return subprocess.run(["pactl", *command], check=True, capture_output=True, text=True).stdout
+
+    def plug(self, sink: str, description: str) -> None:
+        """Put a sink back, as the default."""
+        properties = f"sink_properties=device.description={description}"
+        self.control("load-module", "module-null-sink", f"sink_name={sink}", "rate=48000", "channels=2", properties)
+        self.control("set-default-sink", sink)
+        self.listen(sink)
 
     def unplug(self, sink: str) -> None:
         """Take a sink away, with its monitor."""
