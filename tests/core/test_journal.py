@@ -66,7 +66,7 @@ def test_a_record_in_the_place_of_another_is_damage():
 
 @pytest.mark.parametrize(
     ("place", "value", "why"),
-    [(4, 2, "version 2"), (5, 9, "type 9, reason 4"), (6, 200, "type 2, reason 200")],
+    [(4, 3, "version 3"), (5, 9, "type 9, reason 4"), (6, 6, "type 2, reason 6"), (6, 200, "type 2, reason 200")],
 )
 def test_what_a_later_version_may_write_is_no_record_of_this_one(place, value, why):
     slot = bytearray(journal.encode(Gap(Position(0), Position(9), GapReason.ENGINE), 0))
@@ -75,12 +75,27 @@ def test_what_a_later_version_may_write_is_no_record_of_this_one(place, value, w
     assert journal.decode(bytes(slot), 0) == Damage(0, why)
 
 
-def test_the_format_is_settled():
-    gap = Gap(Position(16_000), Position(32_000), GapReason.DEVICE)
-    assert journal.encode(gap, 3).hex() == (
-        "54724a31" "01" "02" "0000" "0300000000000000" "803e000000000000" "007d000000000000"
-        "00000000000000000000000000000000" "00000000" "0000000000000000" "92b86f3c"
-    )  # fmt: skip
+AT, TO, ZERO = "803e000000000000", "007d000000000000", "0000000000000000"
+SETTLED = {
+    Audio(Position(16_000), Position(32_000), 0xDEADBEEF): ("01", AT, TO, ZERO, ZERO, "efbeadde", ZERO, "74bff4ed"),
+    Gap(Position(16_000), Position(32_000), GapReason.DEVICE): ("02", AT, TO, ZERO, ZERO, "00000000", ZERO, "92b86f3c"),
+    Clock(Position(16_000), 1, 2): ("03", AT, AT, "01" + ZERO[2:], "02" + ZERO[2:], "00000000", ZERO, "83a293dd"),
+    End(Position(16_000)): ("04", AT, AT, ZERO, ZERO, "00000000", ZERO, "6230e2f8"),
+}
+
+
+@pytest.mark.parametrize("record", SETTLED)
+def test_the_format_is_settled(record):
+    kind, *rest = SETTLED[record]
+    written = ["54724a31", "01", kind, "0000", "0300000000000000", *rest]
+    assert journal.encode(record, 3).hex() == "".join(written)
+
+
+def test_what_is_wrong_with_a_slot_is_said():
+    slot = journal.encode(End(Position(0)), 0)
+    assert journal.decode(slot[:10], 0) == Damage(0, "torn: 10 of 64 bytes")
+    assert journal.decode(b"x" * 64, 0) == Damage(0, "no record")
+    assert journal.decode(slot[:-1] + b"x", 0) == Damage(0, "checksum")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +116,7 @@ def test_an_extent_refuses_what_does_not_follow(record):
 
 def test_an_extent_adds_up():
     extent = journal.Extent()
+    assert not extent.ended
     gap = Gap(Position(10), Position(12), GapReason.DEVICE)
     clock = Clock(Position(11), 1, 2)
     for record in (Audio(Position(0), Position(10), 0), gap, clock, End(Position(12))):
@@ -152,6 +168,28 @@ REPAIRS = {
         {0: 20},
         [audio(0, 10), CLOCK, End(Position(10)), audio(10, 20)],
     ),
+    "bad samples of an earlier file, which was complete": (
+        [Audio(Position(0), Position(F), 1), audio(F, F + 5)],
+        {0: F, 1: 5},
+        [Audio(Position(0), Position(F), 1), audio(F, F + 5)],
+    ),
+    "bad samples of the last file": (
+        [audio(0, F), Audio(Position(F), Position(F + 5), 1)],
+        {0: F, 1: 5},
+        [audio(0, F), damage(F, F + 5)],
+    ),
+    "a record over two files": (
+        [audio(0, F - 5), audio(F - 5, F + 1)],
+        {0: F, 1: 1},
+        [audio(0, F - 5), audio(F - 5, F), audio(F, F + 1)],
+    ),
+    "a hole before a gap": (
+        [audio(0, 10), overload(20, 30)],
+        {0: 15},
+        [audio(0, 10), audio(10, 15), damage(15, 20), overload(20, 30)],
+    ),
+    "a record of nothing": ([audio(0, 10), audio(10, 10)], {0: 10}, [audio(0, 10)]),
+    "all files are lost": ([audio(0, 1)], {}, [damage(0, 1)]),
     "a record twice": ([audio(0, 10), audio(0, 10)], {0: 10}, [audio(0, 10)]),
 }
 

@@ -27,8 +27,7 @@ class _Repair:
                     self._add(Gap(self.position, end, reason))
             case Audio(start, end):
                 self.fill(start)
-                whole = start == self.position and start // wav.FILE_SAMPLES == (end - 1) // wav.FILE_SAMPLES
-                if whole and self._is_there(record):
+                if start == self.position and self._is_there(record):
                     self._add(record if self._is_sound(record) else Gap(start, end, GapReason.DAMAGE))
                 else:
                     self.fill(end)
