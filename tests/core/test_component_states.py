@@ -1,5 +1,8 @@
 """The tables allow every course that a component can take, and no nonsense."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from transcriber.core import component_states as states
@@ -89,3 +92,13 @@ def test_every_word_has_a_row_and_can_be_reached(name):
 def test_no_component_can_get_stuck():
     for name, table in TABLES.items():
         assert all(table[state] for state in table), name
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
+
+
+@pytest.mark.parametrize(("of", "table"), [("session", 0), ("engine", 1), ("an actor", 2), ("an alert", 3)])
+def test_the_documented_table_is_the_one_that_is_used(of, table):
+    rows = re.findall(rf"^\| {of} \| `([a-z ]+)` \| (.*) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = {state: set(re.findall("`([a-z ]+)`", after)) for state, after in rows}
+    assert documented == list(TABLES.values())[table]

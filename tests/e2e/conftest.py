@@ -138,6 +138,8 @@ class Program:
             for process in [self.process, *self._family]:
                 if process.is_running():
                     process.kill()
+        # Whatever happened to it: no part said of itself what its table of states does not allow.
+        assert "transition_refused" not in self.told
         return Ended(code, self.output, self.told)
 
 

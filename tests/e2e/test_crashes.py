@@ -52,7 +52,13 @@ def killed(start, model, session_of):
 
 
 @pytest.fixture(scope="module")
-def resumed(killed, start, transcriber):
+def left(killed, transcriber):
+    """What is shown of the session after both kills, before anything else is done with it."""
+    return json.loads(transcriber("sessions", "show", str(killed[0]), "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def resumed(killed, left, start, transcriber):  # noqa: ARG001 - what was left is looked at before it is resumed
     """The end of a second resume, and what a third said that was started while it ran."""
     second = start("resume", str(killed[0]), "--format", "jsonl")
     [engine] = second.until(lambda: second.children("engine.worker"))
@@ -80,6 +86,20 @@ def test_resume_finishes_what_two_kills_left(killed, resumed, transcriber):
     assert ended.summary["complete"]
     assert ended.summary["samples"]["captured"] == frames(folder) >= samples
     assert transcriber("sessions", "verify", "killed").code == 0
+
+
+def test_the_session_is_interrupted_until_it_is_resumed_and_then_complete(killed, left, resumed, transcriber):
+    assert (left["session"]["state"], left["states"][0]["state"]) == ("unfinished", "interrupted")
+    ended, _ = resumed
+    shown = json.loads(transcriber("sessions", "show", str(killed[0]), "--json").stdout)
+    assert (shown["session"]["state"], shown["states"][0]["state"]) == ("clean", "complete")
+    steps = [change for change in shown["history"] if change["component"] == "session"]
+    assert [step["to"] for step in steps] == [
+        *("interrupted", "recovering"),  # by the resume that was killed
+        *("interrupted", "recovering", "finishing", "complete"),
+    ]
+    told = [event for event in ended.of("state") if event["component"] == "session"]
+    assert [event["seq"] for event in told] == [step["seq"] for step in steps[2:]]
 
 
 def test_no_segment_is_missing_or_there_twice(killed, resumed, transcriber):

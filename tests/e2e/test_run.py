@@ -79,6 +79,20 @@ def test_the_commits_of_a_track_are_its_segments(two_tracks, track):
     )
 
 
+def test_each_state_begins_where_the_one_before_it_ended_and_the_session_is_complete_before_the_summary(two_tracks):
+    states = {}
+    for event in two_tracks.of("state"):
+        before = states.setdefault((event["component"], event.get("track")), event["from"])
+        assert before == event["from"]
+        states[event["component"], event.get("track")] = event["to"]
+    assert [event["to"] for event in two_tracks.of("state") if event["component"] == "session"] == [
+        *("finishing", "complete"),
+    ]
+    last = two_tracks.events[-2]
+    assert (last["event"], last["component"], last["to"]) == ("state", "session", "complete")
+    assert states["engine", None] == "ready"
+
+
 def test_the_summary_adds_up_to_the_length_of_the_files(two_tracks):
     summary = two_tracks.summary
     for ledger in (summary, *summary["tracks"]):
