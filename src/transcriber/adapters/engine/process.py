@@ -1,7 +1,6 @@
 """One life of the engine child: start it, connect the client, load the model, watch it, and raise when it is gone."""
 
 import os
-import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,15 +110,8 @@ class EngineProcess:
 
 async def _spawn() -> Process:
     try:
-        return await anyio.open_process(
-            child_process.command(WORKER),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
-            start_new_session=child_process.NEW_SESSION,
-            creationflags=child_process.FLAGS,
-        )
+        env = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        return await child_process.start(WORKER, env=env)
     except OSError as error:
         raise EngineError(f"cannot start the engine process: {error}") from error
 

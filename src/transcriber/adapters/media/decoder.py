@@ -1,7 +1,6 @@
 """The parent's end of the decoding process: started, read, and never left behind."""
 
 import os
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,13 +39,7 @@ class Decoder:
 
         """
         _check(path)
-        process = await anyio.open_process(
-            child_process.command(WORKER, str(path), "--skip", str(skip)),
-            stdin=subprocess.PIPE,
-            start_new_session=child_process.NEW_SESSION,
-            creationflags=child_process.FLAGS,
-        )
-        decoder = cls(path, process)
+        decoder = cls(path, await child_process.start(WORKER, str(path), "--skip", str(skip)))
         try:
             await decoder._read_header()
         except BaseException:
