@@ -417,7 +417,7 @@ def test_a_pass_begins_with_earlier_utterances_up_to_the_length_of_the_context()
 
 
 def test_a_long_utterance_is_closed_up_to_a_committed_sentence():
-    track, record = Track(), Record()
+    track, record = Track().silence(10), Record()
     for number in range(30):
         track.say(f"a{number}", f"b{number}", f"c{number}.")
     ear = Ear(track, record.restore())
@@ -425,7 +425,9 @@ def test_a_long_utterance_is_closed_up_to_a_committed_sentence():
         ear.listen(samples(0.5))
         for task in compose(ear.composition, record, track.hear):
             assert task.end - task.start <= RULES.trim_always
-        if ear.heard > samples(17):
+        if ear.heard < samples(10) + RULES.trim_after - RULES.endpointing.pre_roll:
+            assert not record.segments, "it is not long yet"
+        if ear.heard > samples(27):
             assert record.segments, "not before its end"
     assert len(record.segments) > 1
     assert all(segment.text.endswith(".") for segment in record.segments)
@@ -434,14 +436,14 @@ def test_a_long_utterance_is_closed_up_to_a_committed_sentence():
 
 
 def test_without_sentences_it_is_closed_at_the_longest_pause():
-    track, record = Track().say(*(f"a{number}" for number in range(20))), Record()
+    track, record = Track().silence(5).say(*(f"a{number}" for number in range(20))), Record()
     track.silence(0.2).say(*(f"b{number}" for number in range(40)))
     ear = Ear(track, record.restore())
     while not record.segments:
         ear.listen(samples(0.5))
         compose(ear.composition, record, track.hear)
     assert record.segments[0].words[-1].text == " a19"
-    assert ear.heard >= RULES.trim_always
+    assert ear.heard >= samples(5) - RULES.endpointing.pre_roll + RULES.trim_always
 
 
 def test_silence_moves_the_cursor_without_an_event():
@@ -464,6 +466,15 @@ def test_a_gap_is_entered_after_the_words_before_it_and_before_those_after_it():
     assert record.parts == []
     compose(ear.composition, record, track.hear)
     assert [part if isinstance(part, Gap) else part.text for part in record.parts] == ["a", *track.gaps, "b"]
+
+
+def test_no_pass_reaches_back_over_a_gap():
+    track, record = Track().say("a").gap(2).say("b").silence(1), Record()
+    ear = Ear(track, record.restore())
+    for _ in range(3):
+        ear.listen(track.end)
+    [before, after] = compose(ear.composition, record, track.hear)
+    assert before.end <= track.gaps[0].start < track.gaps[0].end <= after.start
 
 
 def test_a_gap_between_two_equal_words_loses_neither():
@@ -526,6 +537,21 @@ def test_a_partial_that_comes_to_nothing_is_cleared():
     assert record.words == []
 
 
+def test_where_no_partial_is_shown_none_is_cleared():
+    track, record = Track().say("a", "b").silence(1).say("c").silence(1), Record()
+    ear = Ear(track, record.restore())
+    ear.listen(samples(0.8))
+    compose(ear.composition, record, track.hear)
+    shown = len(record.partials)
+    assert shown
+    ear.listen(samples(1.2))
+    compose(ear.composition, record, track.hear)
+    ear.listen(track.end)
+    compose(ear.composition, record, lambda *_: hypothesis_of())
+    assert record.texts == ["a", "b"]
+    assert len(record.partials) == shown, "neither for what was said, nor for what came to nothing"
+
+
 def test_the_same_partial_is_not_told_twice():
     track, record = Track().say(*"abcdef", pause=0.1), Record()
     ear = Ear(track, record.restore())
@@ -577,7 +603,7 @@ def test_words_of_an_earlier_life_stand_where_no_speech_is_heard_any_more():
     composition.end(Position(51_000))
     assert composition.next_pass() is None
     record.store(composition.finish(Position(51_000)))
-    assert [segment.text for segment in record.segments] == ["a b"]
+    assert [(segment.text, segment.language) for segment in record.segments] == [("a b", "")], "nobody knows any more"
     assert record.coverage == Coverage(Position(51_000), 0, 51_000, 0)
 
 
@@ -615,7 +641,7 @@ def hear_twice(probability: float, seconds: float, rules: CompositionRules) -> l
 
 def test_a_doubtful_word_is_committed_only_after_a_while():
     rules = CompositionRules(doubtful=0.3, patience=2 * RATE)
-    assert hear_twice(0.31, 1.0, rules) == ["word"]
+    assert hear_twice(0.3, 1.0, rules) == ["word"]
     assert hear_twice(0.29, 1.0, rules) == []
     assert hear_twice(0.29, 2.0, rules) == ["word"]
 
@@ -640,6 +666,28 @@ def test_when_passes_do_not_agree_for_long_the_utterance_is_heard_alone():
     assert since is not None
     assert starts[0] < since, "in context at first"
     assert starts[-1] == since
+
+
+def test_while_words_are_committed_a_pass_begins_in_context():
+    track, record = Track().silence(9).say("a").silence(1).say(*"bcdefghijklmnopqr"), Record()
+    ear = Ear(track, record.restore())
+    starts = []
+    while ear.heard < track.end - samples(0.6):
+        ear.listen(samples(0.6))
+        starts += [task.start for task in compose(ear.composition, record, track.hear)]
+    assert len(record.texts) > 10
+    [start] = set(starts)
+    assert start < track.words[0].start
+
+
+def test_a_long_sound_before_the_utterance_does_not_make_a_pass_stretched():
+    track, record = Track().say("aaah", length=3.5).silence(1).say(*"bcdefghi"), Record()
+    ear = Ear(track, record.restore())
+    while ear.heard < track.end - samples(0.6):
+        ear.listen(samples(0.6))
+        compose(ear.composition, record, track.hear)
+    assert ear.composition.endpointing.speaking_since is not None
+    assert record.texts[:5] == ["aaah", *"bcde"]
 
 
 SPREAD = Hypothesis((SpokenWord(" a", 0.0, 9.0, 0.9),), "en", 0.0, 1.0, 0.1)

@@ -85,9 +85,25 @@ def test_txt_names_the_track_when_there_are_several():
     )
 
 
-def test_txt_joins_languages_without_spaces_without_spaces():
-    made = document(segment(1, THEM, 0, "今日は。"), segment(2, THEM, 1, "良い天気。"))
-    assert FORMATS["txt"](made) == "今日は。良い天気。\n"
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ("今日は。", "良い天気。", "今日は。良い天気。"),
+        ("OK今日は", "良い", "OK今日は良い"),
+        ("今日は", "良OK", "今日は良OK"),
+        ("今日は", "OK", "今日は OK"),
+        ("OK", "今日は", "OK 今日は"),
+    ],
+)
+def test_txt_joins_languages_without_spaces_without_spaces(first, second, joined):
+    made = document(segment(1, THEM, 0, first), segment(2, THEM, 1, second))
+    assert FORMATS["txt"](made) == f"{joined}\n"
+
+
+@pytest.mark.parametrize(("pause", "paragraphs"), [(1.99, 1), (2.0, 2)])
+def test_a_paragraph_ends_at_a_pause_however_late_it_is(pause, paragraphs):
+    made = document(segment(1, THEM, 3600, "So."), segment(2, THEM, 3600.3 + pause, "Well."))
+    assert len(FORMATS["txt"](made).split("\n\n")) == paragraphs
 
 
 def test_a_segment_without_words_leaves_no_trace_in_txt():

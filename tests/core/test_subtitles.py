@@ -81,7 +81,7 @@ def test_cues_keep_to_the_words(found):
         assert made[-1].end <= max(word.end for word in words) * 1000 // RATE + 1500 + drift
 
 
-@given(st.lists(LATIN, min_size=1, max_size=80).map(" ".join), st.floats(0.3, 0.6))
+@given(st.lists(st.text("abc", min_size=3, max_size=6), min_size=1, max_size=80).map(" ".join), st.floats(0.3, 0.6))
 def test_speech_at_a_normal_pace_can_be_read(text, pace):
     made = cues([spoken(text, pace=pace)])
     assert all(cue.end - cue.start >= 1000 for cue in made)

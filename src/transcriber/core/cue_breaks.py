@@ -115,7 +115,7 @@ def _candidates(run: Sequence[Piece], first: int, indent: int) -> Iterator[tuple
     lines, column, inside, width = 1, indent, 0.0, indent
     for last in range(first, len(run)):
         piece = run[last]
-        gap = int(piece.spaced and column > 0 and last > first)
+        gap = int(piece.spaced and last > first)
         if column + gap + piece.columns > LINE:
             lines, column, gap = lines + 1, 0, 0
         if last > first and (lines > LINES or piece.end - run[first].start > LONGEST * RATE):
