@@ -10,8 +10,9 @@ import anyio
 import numpy as np
 import pytest
 
-from transcriber.adapters import pulse_server
+from transcriber.adapters import miniaudio_microphone, pulse_server
 from transcriber.adapters.frame_queue import FrameQueue
+from transcriber.adapters.miniaudio_microphone import MiniaudioMicrophone
 from transcriber.adapters.pcm import to_mono
 from transcriber.adapters.pulse import PulseSource, list_devices
 from transcriber.adapters.pulse_server import Stream, WrongDevice, check, list_sources
@@ -210,6 +211,19 @@ async def test_a_device_that_runs_and_gives_nothing_is_lost(rig, chirp, monkeypa
         monkeypatch.setattr(FrameQueue, "put", lambda _queue, _pcm: None)  # as if the sound system's thread hung
         error, _ = await lost(source)
     assert "nothing comes" in error
+
+
+async def test_a_microphone_without_a_server_to_ask_is_lost_when_nothing_comes(rig, chirp, monkeypatch):
+    """As on macOS, where miniaudio does not tell that a device is gone."""
+    source = MiniaudioMicrophone("Monitor of Test_Speakers", backend="PULSEAUDIO")
+    await source.open()
+    rig.play(chirp[0])
+    await running(source)
+    monkeypatch.setattr(miniaudio_microphone, "SILENT", 0.5)
+    monkeypatch.setattr(FrameQueue, "put", lambda _queue, _pcm: None)
+    error, _ = await lost(source)
+    assert "nothing comes" in error
+    await source.close()
 
 
 async def test_a_stream_that_was_moved_is_found_out(rig):

@@ -5,16 +5,19 @@ import anyio
 from transcriber.adapters.frame_queue import FrameQueue
 from transcriber.adapters.miniaudio_stream import CaptureDevice, MiniaudioStream, capture_devices
 from transcriber.core.device_choice import choose
-from transcriber.errors import SourceError
+from transcriber.errors import DeviceLost, SourceError
 from transcriber.types import AudioFormat, CaptureOptions, Device, Reading, SourceKind
 
 COREAUDIO = "COREAUDIO"
+
+SILENT = 4.0
+"""Seconds without frames after which a microphone counts as lost."""
 
 
 class MiniaudioMicrophone:
     """A `Source` that records a microphone at its own rate and channels.
 
-    miniaudio does not tell that a device is gone: it falls silent, and that is recorded as silence.
+    miniaudio does not tell that a device is gone: it gives nothing any more, which is how it is found out.
     """
 
     live = True
@@ -47,10 +50,19 @@ class MiniaudioMicrophone:
         return queue.form
 
     async def read(self) -> Reading | None:
-        """Return the next frames, or none if none come in time."""
+        """Return the next frames.
+
+        Raises:
+            DeviceLost: none have come for too long. A microphone has no silence: it hears something, or it is gone.
+
+        """
         if self._running is None:
             raise SourceError(f"{self.label} is not open")
-        return await self._running[1].get()
+        _, queue = self._running
+        while (reading := await queue.get()) is not None and not reading.pcm:
+            if queue.silent > SILENT:
+                raise DeviceLost(f"{self.label} is lost: nothing comes")
+        return reading
 
     async def close(self) -> None:
         """Stop recording, and free the device. Idempotent."""

@@ -30,8 +30,11 @@ LOOKS = 50
 PATIENCE = 2.0
 """Seconds that `close` waits for the thread; one that hangs in a driver is left behind."""
 
-HUNG = 5.0
-"""Seconds without a sign of life of the thread after which its device counts as lost: it looks every `PAUSE`."""
+LATE = 0.1
+"""Seconds without a look of the thread after which an empty queue does not mean silence: it looks every `PAUSE`."""
+
+HUNG = 3.0
+"""Seconds without a look after which its device counts as lost."""
 
 _LOOPBACK_MARK = " [Loopback]"
 
@@ -134,11 +137,14 @@ class _Recording(threading.Thread):
         self._looked = time.monotonic()
 
     async def read(self) -> Reading | None:
-        """Return what the queue has. A driver in which the thread hangs looks like silence otherwise."""
+        """Return what the queue has. While the thread hangs in its driver nobody knows whether there is silence."""
         queue = await self.opened()
-        if self.is_alive() and time.monotonic() - self._looked > HUNG:
-            raise DeviceLost(f"{self.label} is lost: its driver does not answer")
-        return await queue.get()
+        while True:
+            reading = await queue.get()
+            if reading is None or reading.pcm or self._unseen() < LATE:
+                return reading
+            if self._unseen() > HUNG:
+                raise DeviceLost(f"{self.label} is lost: its driver does not answer")
 
     async def opened(self) -> FrameQueue:
         """Wait until the stream runs, and return the queue that it fills."""
@@ -149,9 +155,13 @@ class _Recording(threading.Thread):
         return self._outcome
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Let the thread end; one that hangs is not waited for."""
         self._stopped.set()
-        self.join(PATIENCE)
+        self.join(PATIENCE if self._unseen() < LATE else 0.0)
+
+    def _unseen(self) -> float:
+        """Return the seconds since the thread looked for frames."""
+        return time.monotonic() - self._looked
 
     def run(self) -> None:
         """Record until the device is lost, or `close`."""
@@ -163,6 +173,8 @@ class _Recording(threading.Thread):
             self._fail(error)
         except OSError as error:
             self._fail(DeviceLost(f"{self.label} is gone: {error.args[-1] if error.args else error}"))
+        except Exception as error:  # noqa: BLE001 - whatever it was, a thread that is over gives nothing more
+            self._fail(DeviceLost(f"{self.label} is lost: {error!r}"))
 
     def _fail(self, error: SourceError) -> None:
         if isinstance(self._outcome, FrameQueue):

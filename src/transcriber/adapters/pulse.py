@@ -17,6 +17,9 @@ BACKEND = "PULSEAUDIO"
 PATIENCE = 2.0
 """Seconds that `close` waits; a thread that waits for a server which hangs is left behind, to end with it."""
 
+LATE = 0.1
+"""Seconds without frames after which a running device is late: it delivers every 10-100 ms."""
+
 _numbers = itertools.count(1)
 
 
@@ -124,9 +127,14 @@ class _Capture:
     async def read(self) -> Reading | None:
         if self._queue is None or self._running is None:
             raise SourceError(f"{self.label} is not open")
-        if self._running[1].hung:
-            raise DeviceLost(f"{self.label} is lost: the sound system does not answer")
-        return await self._queue.get()
+        queue, (_, watch) = self._queue, self._running
+        while True:
+            if watch.hung:
+                raise DeviceLost(f"{self.label} is lost: the sound system does not answer")
+            reading = await queue.get()
+            # Of a device that runs and gives nothing nobody knows whether there is silence.
+            if reading is None or reading.pcm or queue.silent < LATE or not watch.runs:
+                return reading
 
     def close(self) -> None:
         """Stop; if it is still opening, let that clean up when it comes to its end."""

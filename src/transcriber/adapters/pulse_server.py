@@ -19,10 +19,10 @@ pulsectl: Any = untyped
 LOOK = 0.2
 """Seconds between two looks at the stream where no event asks for one; `close` waits as long at most."""
 
-HUNG = 5.0
+HUNG = 4.0
 """Seconds without an answer after which the server counts as gone: its silence is not that of an idle device."""
 
-SILENT = 5.0
+SILENT = 4.0
 """Seconds without frames after which a running device counts as lost: an idle null sink renders 2 s at a time, and a
 device that is suspended is not running."""
 
@@ -112,6 +112,8 @@ class Watch(threading.Thread):
         self._lost = lost
         self._done = threading.Event()
         self._answered = time.monotonic()
+        self.runs = True
+        """Whether the device was running when the server was last asked: then it has frames to give."""
 
     @property
     def hung(self) -> bool:
@@ -126,7 +128,8 @@ class Watch(threading.Thread):
                 pulse.event_callback_set(_return_at_once)
                 while not self._done.is_set():
                     _check(pulse, self._stream)
-                    if self._silent() > SILENT and _runs(pulse, self._stream):
+                    self.runs = _runs(pulse, self._stream)
+                    if self.runs and self._silent() > SILENT:
                         raise DeviceLost(f"{self._stream.wanted.name} is lost: it runs, and nothing comes")  # noqa: TRY301 - told below, as the others
                     self._answered = time.monotonic()
                     pulse.event_listen(timeout=LOOK)
