@@ -92,6 +92,7 @@ def test_txt_names_the_track_when_there_are_several():
         ("OK今日は", "良い", "OK今日は良い"),
         ("今日は", "良OK", "今日は良OK"),
         ("今日は", "OK", "今日は OK"),
+        ("今日はK", "良い", "今日はK 良い"),
         ("OK", "今日は", "OK 今日は"),
     ],
 )
@@ -124,7 +125,9 @@ def test_subtitles_say_who_speaks_when_there_are_several():
         "1\n00:00:00,000 --> 00:00:01,000\nthem: Good morning.\n\n2\n00:00:01,000 --> 00:00:02,000\nme: Morning.\n"
     )
     assert "<v me>Morning." in FORMATS["vtt"](made)
-    assert "them" not in FORMATS["srt"](document(segment(1, THEM, 0, "Good morning.")))
+    alone = document(segment(1, THEM, 0, "Good morning."))
+    assert "them" not in FORMATS["srt"](alone)
+    assert "them" not in FORMATS["vtt"](alone)
 
 
 def test_jsonl_has_the_lines_of_the_event_stream():

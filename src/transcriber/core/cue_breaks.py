@@ -78,7 +78,7 @@ def pieces(words: Iterable[Word]) -> list[Piece]:
     return found
 
 
-def best_cues(run: Sequence[Piece], indent: int = 0) -> list[Sequence[Piece]]:
+def best_cues(run: Sequence[Piece], indent: int) -> list[Sequence[Piece]]:
     """Return the pieces cut into cues that fit, at the least cost. Each first line begins after `indent` columns."""
     best = [0.0] * (len(run) + 1)
     ends = [0] * len(run)
@@ -92,7 +92,7 @@ def best_cues(run: Sequence[Piece], indent: int = 0) -> list[Sequence[Piece]]:
     return found
 
 
-def best_lines(run: Sequence[Piece], indent: int = 0) -> tuple[str, ...]:
+def best_lines(run: Sequence[Piece], indent: int) -> tuple[str, ...]:
     """Return the text of a cue that fits: on one line if it can be, else broken where it reads best."""
     if indent + _width(run) <= LINE:
         return (joined(run),)

@@ -190,7 +190,7 @@ def to_json(document: Document) -> str:
         ],
         [JsonGap(track, seconds(gap.start), seconds(gap.end), gap.reason) for track, gap in document.gaps],
     )
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
 
 
 def _json_track(track: DocumentTrack) -> JsonTrack:
@@ -214,7 +214,7 @@ def to_jsonl(document: Document) -> str:
 
 FORMATS: dict[str, Callable[[Document], str]] = {
     "txt": to_txt,
-    "srt": lambda document: to_srt(_cues(document, labelled=len(document.tracks) > 1)),
+    "srt": lambda document: to_srt(_cues(document, labelled=True)),
     "vtt": lambda document: to_vtt(_cues(document, labelled=False), voices=len(document.tracks) > 1),
     "json": to_json,
     "jsonl": to_jsonl,
