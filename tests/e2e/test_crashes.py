@@ -136,22 +136,29 @@ def test_the_engine_and_the_core_killed_at_once(start, transcriber, model):
     assert transcriber("sessions", "verify", "both").code == 0
 
 
-def test_a_killed_engine_is_replaced_and_no_word_is_lost(start, transcriber, model):
+SAYS = {"kill": "was killed by SIGKILL", "suspend": "hangs: no answer"}
+
+
+@pytest.mark.parametrize("fault", SAYS)
+def test_an_engine_that_is_killed_or_hangs_is_replaced_and_no_word_is_lost(start, transcriber, model, home, fault):
+    impatient = home / "impatient.toml"
+    impatient.write_text("[engine]\nping_interval = 0.2\nping_deadline = 1.0\n")
     program = start(
-        *("run", "--source", f"file:{SPEECH}", "--model", model, "--name", "engine", "--pace", "fast"),
-        *("--format", "jsonl"),
+        *("run", "--source", f"file:{SPEECH}", "--model", model, "--name", f"engine-{fault}", "--pace", "fast"),
+        *("--format", "jsonl", "--config", impatient),
     )
     program.until_told("model_loaded")
     [engine] = program.children("engine.worker")
-    engine.kill()
+    getattr(engine, fault)()
     ended = program.end()
     assert ended.code == 0, ended.stderr
     said = " ".join(segment["text"] for segment in ended.of("segment"))
-    assert "fellow Americans" in said
-    assert "what you can do for your country" in said
+    assert said.count("fellow Americans") == 1
+    assert said.count("what you can do for your country") == 1
     assert ended.summary["restarts"] == 1
-    assert {"from": "failed", "to": "restarting"}.items() <= next(
-        event.items() for event in ended.of("state") if event["to"] == "restarting"
-    )
+    changes = [event for event in ended.of("state") if event["component"] == "engine"]
+    [failed] = [event for event in changes if event["to"] == "failed"]
+    assert SAYS[fault] in failed["reason"]
+    assert [event["to"] for event in changes[-4:]] == ["failed", "restarting", "loading", "ready"]
     assert not psutil.pid_exists(engine.pid) or psutil.Process(engine.pid).status() == psutil.STATUS_ZOMBIE
-    assert transcriber("sessions", "verify", "engine").code == 0
+    assert transcriber("sessions", "verify", f"engine-{fault}").code == 0
