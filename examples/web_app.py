@@ -24,17 +24,17 @@ from transcriber import Transcriber, TranscriberError, load_settings
 from transcriber.core.wire import encode
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Transcriber</title>
-<p><span id="closed"></span> <span id="open"></span> <span id="partial" style="color: gray"></span></p>
+<p><span></span> <span></span> <span style="color: gray"></span></p>
 <script>
-  const [closed, open, partial] = document.querySelectorAll("span"), events = new EventSource("/events");
+  const [said, latest, tail] = document.querySelectorAll("span"), events = new EventSource("/events");
   const on = {
-    segment: event => { closed.append(event.text + " "); open.textContent = ""; },
-    commit: event => { open.append(event.words.map(word => word.word).join("")); partial.textContent = ""; },
-    partial: event => { partial.textContent = event.text; },
-    gap: event => { closed.append(`[missing: ${event.reason}] `); },
+    segment: event => { said.append(event.text + " "); latest.textContent = ""; },
+    commit: event => { latest.append(event.words.map(word => word.word).join("")); tail.textContent = ""; },
+    partial: event => { tail.textContent = event.text; },
+    gap: event => { said.append(`[missing: ${event.reason}] `); },
   };
   events.onmessage = ({data}) => { const event = JSON.parse(data); on[event.event]?.(event); };
-  events.addEventListener("end", ({data}) => { events.close(); partial.textContent = data; });
+  events.addEventListener("end", ({data}) => { events.close(); tail.textContent = data; });
 </script>"""
 
 
@@ -73,11 +73,11 @@ class Server(uvicorn.Server):
 
     def __init__(self, transcriber: Transcriber, port: int) -> None:
         super().__init__(uvicorn.Config(make_app(transcriber), port=port))
-        self._stop = lambda: asyncio.get_running_loop().call_soon_threadsafe(transcriber.stop)
+        self._transcriber = transcriber
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Be told of a signal, in the middle of whatever the loop does."""
-        self._stop()
+        asyncio.get_running_loop().call_soon_threadsafe(self._transcriber.stop)
         super().handle_exit(sig, frame)
 
 
