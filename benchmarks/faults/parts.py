@@ -11,6 +11,7 @@ out-of-memory kill needs root and a memory cgroup, the hanging disk a C compiler
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import psutil
 
 from measuring import TRANSCRIBER, offline_model, table, word_error_rate
 
+LOADED = re.compile(r"in ([0-9.]+) s")
 HERE = Path(__file__).parent
 STRIKE = 15.0
 """Seconds of sound after which the fault strikes."""
@@ -185,11 +187,13 @@ def times(run: Run, fault: Fault) -> dict[str, object]:
         origin = next(at - event["emitted"] for at, event in run.events if event["event"] == "commit")
         struck = origin + STRIKE
     path = [event["to"] for at, event in changes if at >= failed and (again is None or at <= again)]
+    loaded = again and next(event["reason"] for at, event in changes if at == again)
     return {
         "path": " → ".join(path),
         "noticed_s": struck and round(failed - struck, 2),
         "running_again_s": struck and again and round(again - struck, 2),
         "restart_s": again and round(again - failed, 3),
+        "of_which_loading_the_model_s": loaded and float(found[1]) if (found := LOADED.search(loaded or "")) else None,
     }
 
 

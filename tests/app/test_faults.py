@@ -14,8 +14,11 @@ from transcriber.adapters import recording_writer
 from transcriber.adapters.disk import Disk
 from transcriber.adapters.engine.scripted import say
 from transcriber.adapters.recording import read_extent, read_pieces
+from transcriber.adapters.recovery import recover
 from transcriber.adapters.scripted_source import ScriptedSource
-from transcriber.app import opening, track
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.app import opening, session, track
+from transcriber.errors import StorageError
 from transcriber.events import Committed, GapFound, SegmentClosed, StateChanged
 from transcriber.settings import Supervision
 from transcriber.types import Block, Position
@@ -144,6 +147,29 @@ async def test_a_storage_thread_that_hangs_is_replaced_and_costs_no_sample(play,
     assert hung.is_set()
     assert transcriber.session.services.disk.statistics().hung == 1
     assert_whole(transcriber, text, [event.gap for event in events if isinstance(event, GapFound)])
+
+
+async def test_a_storage_thread_that_hangs_for_good_ends_the_session_in_time_and_with_what_was_acknowledged(
+    play, settings, monkeypatch
+):
+    play([SPOKEN * 9], live=True)
+    over = threading.Event()
+    monkeypatch.setattr(opening, "Disk", partial(Disk, deadline=0.2))
+    monkeypatch.setattr(session, "CLOSING", 0.5)
+    transcriber = Transcriber(settings)
+    with pytest.raises(StorageError, match="no answer from the disk"):  # noqa: PT012 - raised when the block is left
+        async with transcriber:
+            async for envelope in transcriber.events():
+                if isinstance(envelope.event, Committed):
+                    monkeypatch.setattr(recording_writer.disk_files, "sync", lambda _descriptor: over.wait(60))
+                    break
+            await transcriber.wait()
+    over.set()
+    folder = SessionFolder.open(transcriber.folder)
+    recover(folder)
+    folder.close()
+    [block] = recorded(transcriber)
+    assert SPOKEN[:16_000] in block.pcm
 
 
 @pytest.mark.parametrize("fault", ["crash", "hang"])

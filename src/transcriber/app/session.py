@@ -82,7 +82,11 @@ class Session:
     _began: float = 0.0
 
     def __post_init__(self) -> None:
-        self._root = self._supervisor("session", self._children(), self._root_event)
+        limits = self.services.settings.supervision
+        # A track whose parts fail by time-out takes up to its window, and a time-out, to give up. The settings see to
+        # it that `max_restarts` such time-outs fit into a window: so this one escalates whatever a track fails by.
+        window = limits.window * (limits.max_restarts + 1)
+        self._root = self._supervisor("session", self._children(), self._report, window=window)
 
     async def run(self) -> None:
         """Record and transcribe until all tracks have ended, or it is cancelled; then bring everything to disk.
@@ -187,39 +191,43 @@ class Session:
         return peak
 
     def _supervisor(
-        self, name: str, children: Sequence[ChildSpec], on_event: Callable[[supervised.SupervisionEvent], None]
+        self,
+        name: str,
+        children: Sequence[ChildSpec],
+        on_event: Callable[[supervised.SupervisionEvent], None],
+        *,
+        window: float | None = None,
     ) -> Supervisor:
         limits = self.services.settings.supervision
         return Supervisor(
             name,
             children,
             max_restarts=limits.max_restarts,
-            window=limits.window,
+            window=limits.window if window is None else window,
             delay=limits.delay,
             on_event=on_event,
         )
 
     def _children(self) -> tuple[ChildSpec, ...]:
         # The tracks come first, so that nothing of what is heard waits for the engine.
+        subtree = partial(ChildSpec, stop_timeout=math.inf)
         tracks = (
-            ChildSpec(
-                name=f"track {track.name}",
-                start=partial(self._track_supervisor, track),
-                significant=True,
-                stop_timeout=math.inf,
-            )
+            subtree(name=f"track {track.name}", start=partial(self._track_supervisor, track), significant=True)
             for track in self.tracks
         )
+        return (*tracks, subtree(name="services", start=self._services_supervisor))
+
+    def _track_supervisor(self, track: AnyTrack) -> Supervisor:
+        return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
+
+    def _services_supervisor(self) -> Supervisor:
         always = partial(ChildSpec, restart=Restart.PERMANENT, essential=False)
-        return (
-            *tracks,
+        children = (
             self.supply.child(),
             always(name="monitoring", start=self._monitoring),
             always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked)),
         )
-
-    def _track_supervisor(self, track: AnyTrack) -> Supervisor:
-        return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
+        return self._supervisor("services", children, self._services_event)
 
     def _monitoring(self) -> Monitoring:
         given = self.services.settings.monitoring
@@ -244,7 +252,7 @@ class Session:
             "loop_blocked", component="heartbeat", seconds=seconds, line=blocked.line, stack=blocked.calls
         )
 
-    def _root_event(self, event: supervised.SupervisionEvent) -> None:
+    def _services_event(self, event: supervised.SupervisionEvent) -> None:
         self._report(event)
         if isinstance(event, supervised.ChildGivenUp) and event.child == "engine":
             self.supply.given_up(event.error)
