@@ -184,8 +184,8 @@ class TestChoice:
         assert shown(late)[0] == "Yes."
 
     def test_the_last_cue_may_be_short_because_nothing_follows_it(self):
-        text = "aaaaaaaaa bbbbbbbbb ccccccccc ddddddddd eeeeeeeee fffffffff ggggggggg hhhhhhhhh. Yes."
-        assert shown(spoken(text))[-1] == "Yes."
+        long = spoken("aaaaaaaaa bbbbbbbbb ccccccccc ddddddddd eeeeeeeee fffffffff ggggggggg hhhhhhhhh.")
+        assert shown([*long, word(" Yes.", 8 * PACE, 8 * PACE + 0.1)])[-1] == "Yes."
 
     def test_a_mark_stays_with_its_word(self):
         text = "aaaaaaaaa bbbbbbbbbb cccccccccc ddddddd ! eeeeeee ffffff gggggggg hhhhhhh iiiiiii jjjjjjj"

@@ -17,8 +17,16 @@ from transcriber.errors import ConfigError
 def test_every_entry_pins_one_commit_and_one_checksum(entry):
     assert re.fullmatch(r"[0-9a-f]{40}", entry.revision)
     assert re.fullmatch(r"[0-9a-f]{64}", entry.sha256)
-    assert entry.size > 70e6
-    assert entry.repository.count("/") == 1
+    assert re.fullmatch(r"[A-Za-z]+/faster-(distil-)?whisper-[a-z0-9.-]+", entry.repository)
+    assert 70e6 < entry.size < 4e9
+    assert entry.english_only is (entry.name.endswith(".en") or entry.name.startswith("distil"))
+
+
+def test_a_larger_model_is_larger_and_its_english_twin_as_large():
+    sizes = [CATALOGUE[name].size for name in ("tiny", "base", "small", "medium", "large-v3")]
+    assert sizes == sorted(sizes)
+    for name in ("tiny", "base", "small", "medium"):
+        assert CATALOGUE[f"{name}.en"].size == pytest.approx(CATALOGUE[name].size, rel=0.01)
 
 
 def test_no_two_entries_are_the_same_weights():
@@ -29,6 +37,7 @@ def test_no_two_entries_are_the_same_weights():
 def test_an_alias_is_its_model():
     for alias, name in ALIASES.items():
         assert entry_named(alias) is CATALOGUE[name]
+    assert [entry_named(alias).name for alias in ("turbo", "large")] == ["large-v3-turbo", "large-v3"]
 
 
 def test_an_unknown_name_lists_those_there_are():
@@ -62,7 +71,16 @@ def test_what_auto_fetches_knows_the_language():
     assert default_download(None) == default_download("de") == "base"
 
 
-@pytest.mark.parametrize(("name", "instead"), [("tiny.en", "tiny"), ("medium.en", "medium"), ("mine", "base")])
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("tiny.en", "tiny"),
+        ("medium.en", "medium"),
+        ("mine", "base"),
+        ("mine.en", "base"),
+        ("distil-large-v3", "large-v3-turbo"),
+    ],
+)
 def test_an_english_model_is_refused_for_another_language_with_what_to_use(name, instead):
     with pytest.raises(ConfigError, match=rf"'de'.*--model {re.escape(instead)},"):
         check_language(name, english_only=True, language="de")

@@ -30,6 +30,21 @@ def test_any_text_makes_a_safe_name(text):
     assert names.is_safe(names.safe_name(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("x" * 100, "x" * 64),
+        ("x" * 63 + ".y", "x" * 63),
+        ("X-ray: X", "X-ray-X"),
+        ("con.X", "session-con.X"),
+        ("con." + "a" * 80, "session-con." + "a" * 52),
+        ("con." + "a" * 51 + ".b", "session-con." + "a" * 51),
+    ],
+)
+def test_a_safe_name_is_as_much_of_the_text_as_is_safe(text, name):
+    assert names.safe_name(text) == name
+
+
 def test_an_id_is_in_utc_and_ids_sort_by_time():
     noon = datetime(2026, 11, 23, 12, tzinfo=timezone(timedelta(hours=2)))
     assert names.session_id(noon, "standup") == "2026-11-23T10-00-00Z-standup"

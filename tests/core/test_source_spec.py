@@ -56,9 +56,24 @@ def test_a_wrong_source_is_refused_in_words_that_help(text, words):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(("option", "least", "most"), [("rate", 1_000, 384_000), ("channels", 1, 64)])
+def test_raw_audio_may_have_any_format_that_there_is(option, least, most):
+    for number in (least, most):
+        assert parse_source(f"pcm:-?{option}={number}").options == {option: str(number)}
+    for number in (least - 1, most + 1):
+        with pytest.raises(ConfigError, match=f"{option} '{number}'"):
+            parse_source(f"pcm:-?{option}={number}")
+
+
+def test_a_source_is_written_as_it_was_given():
+    for text in ("loopback", "file:a=b?.wav", "pcm:-", "pcm:-?rate=48000&channels=2"):
+        assert str(parse_source(f"me={text}")) == text
+
+
 def test_a_plugin_scheme_has_a_target_and_options():
-    spec = parse_source("rtp:host:5004?codec=opus", schemes=("loopback", "rtp"))
-    assert spec == SourceSpec("rtp", "rtp", "host:5004", {"codec": "opus"})
+    spec = parse_source("rtp:host:5004?codec=opus&key=", schemes=("loopback", "rtp"))
+    assert spec == SourceSpec("rtp", "rtp", "host:5004", {"codec": "opus", "key": ""})
+    assert parse_sources(["rtp:host:5004?codec=opus&key="], schemes=("rtp",)) == (spec,)
     with pytest.raises(ConfigError, match="rtp:"):
         parse_source("rtsp:host", schemes=("loopback", "rtp"))
 
@@ -72,6 +87,7 @@ def test_every_track_has_a_name_of_its_own_on_any_file_system():
 def test_the_standard_input_is_read_by_one_track_only():
     with pytest.raises(ConfigError, match="only once"):
         parse_sources(["a=pcm:-", "b=pcm:-"])
+    assert [spec.track for spec in parse_sources(["a=pcm:-", "b=loopback"])] == ["a", "b"]
 
 
 def test_raw_frames_are_those_of_a_track_unless_told_otherwise():

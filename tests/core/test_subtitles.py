@@ -136,6 +136,27 @@ def test_a_label_is_in_front_of_every_cue():
     assert all(cue.lines[0].startswith("them: ") for cue in made)
 
 
+def test_a_label_is_cut_to_half_a_line_and_stands_alone_where_a_word_needs_all_of_the_next():
+    assert cues([spoken("one")], "b" * 30)[0].lines == ("b" * 21 + "one",)
+    assert cues([spoken("a" * LINE)], "them: ")[0].lines == ("them:", "a" * LINE)
+
+
+def test_cues_of_one_moment_are_a_millisecond_apart():
+    still = [segment([word]) for word in spoken("a b c", pace=0).words]
+    assert [cue.start for cue in cues(still)] == [0, 1, 2]
+
+
+def test_slow_speech_is_shown_to_its_end():
+    assert [(cue.start, cue.end) for cue in cues([spoken("so slow", pace=3)])] == [(0, 6000)]
+
+
+@pytest.mark.parametrize("label", ["", "me: ", "you two: "])
+def test_fast_speech_is_shown_until_it_is_read(label):
+    words = "abcdefghi " * 4
+    [cue] = cues([spoken(words, pace=0.3)], label)
+    assert cue.end - cue.start == pytest.approx(1000 * (len(label) + columns(words)) / 20, abs=50)
+
+
 def test_srt_as_players_read_it():
     made = [
         Cue(0, 1500, ("One line",), TRACK),
@@ -153,6 +174,7 @@ def test_vtt_as_browsers_read_it():
     assert to_vtt(made, voices=True) == (
         "WEBVTT\n\n100:00:00.001 --> 100:00:01.000\n<v them>&lt;b&gt; &amp; --&gt;\nmore\n"
     )
+    assert "them" not in to_vtt(made)
 
 
 @pytest.mark.parametrize("write", [to_srt, to_vtt])

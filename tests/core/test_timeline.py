@@ -122,9 +122,15 @@ class TestCounting:
         assert timeline.feed(Reading(loud(480), 7.01))[0].start == 123
         assert timeline.position == 123 + 160
 
+    def test_wherever_a_track_begins_its_silence_takes_as_long_as_it_lasts(self):
+        timeline = Timeline(live=True, start=Position(100 * RATE))
+        timeline.opened(STEREO, 7.0)
+        assert sum(piece.frames for piece in timeline.idle(8.0)) == pytest.approx(0.9 * 48_000, abs=1)
+        assert timeline.position == pytest.approx(100.9 * RATE, abs=1)
+
     @given(st.integers(0, 5_000), st.integers(1, 40_000), st.sampled_from([8_000, 11_025, 16_000, 44_100, 96_000]))
     def test_it_knows_the_fewest_frames_that_reach_a_position(self, before, ahead, rate):
-        timeline = Timeline(live=False)
+        timeline = Timeline(live=False, start=Position(1000))
         timeline.opened(AudioFormat(rate, 1), 0.0)
         timeline.feed(Reading(bytes(2 * before), 0.0))
         end = Position(timeline.position + ahead)
@@ -176,6 +182,7 @@ class TestSilence:
         device = Device()
         device.wait(4, look=4)
         assert max(piece.frames for piece in device.pieces) <= 24_000
+        assert 0 <= device.behind <= 0.2
 
     def test_a_stall_of_the_device_that_catches_up_is_only_moved(self):
         """What comes late is kept whole; the silence put before it is made up for by the next idle time."""
@@ -188,6 +195,18 @@ class TestSilence:
         device.wait(3)
         assert 0 <= device.behind <= 0.2
         assert device.gaps == []
+
+    def test_after_silence_a_stall_of_the_reader_that_catches_up_is_nothing(self):
+        device = Device()
+        device.play(1)
+        device.wait(2)
+        device.play(2)
+        device.now += 3
+        for _ in range(150):
+            device.burst(0.02)
+        device.play(2)
+        assert device.gaps == []
+        assert device.heard() == [(0, 1), (pytest.approx(3, abs=0.03), pytest.approx(10, abs=0.03))]
 
     def test_stutter_does_not_run_ahead_of_the_clock(self):
         device = Device()
@@ -208,6 +227,10 @@ class TestOneClock:
         assert not any(isinstance(piece, Gap) or piece.pcm.strip(b"\0") for piece in pieces)
         assert abs(late.position - RATE // 2) <= 1
         assert abs(early.position - RATE // 50) <= 1
+
+    def test_the_silence_before_a_track_is_whole(self):
+        pieces = Timeline(live=True, origin=100.0).opened(STEREO, 101.25)
+        assert sum(piece.frames for piece in pieces) == 60_000
 
     def test_only_the_first_opening_has_silence_before_it(self):
         timeline = Timeline(live=True, origin=100.0)
@@ -325,6 +348,23 @@ class TestOutage:
         assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
         device.timeline.interrupted(device.now)
         assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
+
+    @pytest.mark.parametrize("samples", [0, 1])
+    def test_an_outage_is_a_gap_if_it_took_a_sample(self, samples):
+        device = Device()
+        device.play(1)
+        gap = Gap(Position(RATE), Position(RATE + samples), GapReason.DEVICE)
+        assert device.timeline.opened(STEREO, device.now + samples / RATE) == [gap] * samples
+
+    def test_a_device_that_takes_over_in_a_silence_may_be_as_late_as_any(self):
+        device = Device()
+        device.wait(2)
+        device.timeline.interrupted(device.now)
+        device.now += 1
+        device.pieces += device.timeline.opened(STEREO, device.now)
+        device.now += 0.5
+        device.play(2)
+        assert device.heard() == [(3, 5)]
 
     def test_opening_again_without_a_word_is_an_outage(self):
         device = Device()

@@ -16,6 +16,15 @@ def test_header_is_what_the_standard_library_reads(samples):
     with wave.open(io.BytesIO(wav.header(samples) + bytes(2 * samples))) as file:
         assert file.getparams()[:4] == (1, 2, 16_000, samples)
     assert wav.parse_header(wav.header(samples)) == samples
+    assert wav.parse_header(wav.header(samples) + b"sound") == samples, "whatever is after it"
+
+
+def test_the_length_in_a_header_is_that_of_the_file():
+    assert int.from_bytes(wav.header(1000)[4:8], "little") == len(wav.header(1000) + bytes(2000)) - 8
+
+
+def test_every_session_has_files_of_five_minutes():
+    assert [wav.file_start(index) for index in (0, 1, 12)] == [0, 300 * 16_000, 3600 * 16_000]
 
 
 @given(st.integers(0, 10**6), st.integers(0, wav.HEADER_BYTES - 1), st.integers(1, 255))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcriber.core.ledger import share
 from transcriber.core.lines import AnyLine
 from transcriber.core.wire import decode, encode
 from transcriber.events import (
@@ -146,6 +147,24 @@ def test_the_latency_of_a_run_is_that_of_its_slowest_track():
     line = summary_line(tracks)
     assert [line["commit_p50"], line["commit_p95"], line["commit_p99"]] == [1.0, 2.5, 3.0]
     assert [entry["commit_p95"] for entry in line["tracks"]] == [2.0, 2.5, None]
+
+
+def test_coverage_is_a_share_of_what_was_captured_and_full_only_if_it_is_all():
+    assert [share(*counts) for counts in ((0, 0), (0, 1), (1, 2), (2, 2), (3, 2), (99_999, 100_000))] == [
+        1.0, 0.0, 0.5, 1.0, 1.0, 0.9999,
+    ]  # fmt: skip
+
+
+def test_numbers_have_the_digits_of_the_contract():
+    track = TrackSummary(TrackName("a"), 1, Coverage(), 0, 0, 0, (1.23456, 2.34567, 3.45678))
+    event = Summary((track,), True, 12.34567, 0.123456, 0, {"core": 95_349_999})  # noqa: FBT003 - as declared
+    line = json.loads(encode(Envelope(1, 20.12345, event)))
+    assert (line["commit_p50"], line["commit_p95"], line["commit_p99"]) == (1.235, 2.346, 3.457)
+    assert (line["emitted"], line["elapsed"], line["real_time_factor"]) == (20.123, 12.346, 0.1235)
+    assert line["peak_memory"] == {"core": 95.3}
+    words = (Word(" a", Position(1), Position(9), 0.87654),)
+    line = json.loads(encode(Envelope(1, 0.0, Committed(TrackName("a"), words))))
+    assert line["words"] == [{"word": " a", "start": 0.0, "end": 0.001, "probability": 0.877}]
 
 
 def test_the_line_of_the_contract():
