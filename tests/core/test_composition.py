@@ -498,6 +498,23 @@ def test_a_failure_is_a_gap_over_the_utterance_and_its_audio_is_no_context():
     assert record.texts == ["c"]
 
 
+def test_a_failure_keeps_what_was_committed_and_names_the_rest():
+    track, record = Track().say(*"abcdefgh").silence(1), Record()
+    ear = Ear(track, record.restore())
+    for _ in range(4):
+        ear.listen(samples(0.6))
+        compose(ear.composition, record, track.hear)
+    assert len(record.texts) > 1
+    ear.listen(track.end)
+    settled(ear.composition, record)
+    task = ear.composition.next_pass()
+    assert task.final
+    record.store(ear.composition.failed())
+    assert record.gaps == [Gap(record.words[-1].end, task.end, GapReason.ENGINE)]
+    [segment] = record.segments
+    assert (segment.id, segment.language, list(segment.words)) == ("them-0", "", record.words)
+
+
 def test_a_failure_on_words_that_were_all_committed_is_no_gap():
     track, record = Track().say(*(f"a{number}" for number in range(80))), Record()
     ear = Ear(track, record.restore(CompositionRules(trim_after=RATE * 99)))
@@ -567,7 +584,7 @@ def test_words_where_nobody_speaks_are_not_believed():
     ear = Ear(track, record.restore())
     ear.listen(track.end)
     compose(ear.composition, record, lambda *_: hypothesis_of("thank", "you", no_speech=0.9, probability=0.3))
-    assert record.words == []
+    assert record.words == record.partials == []
     assert record.coverage.transcribed > 0
 
 
