@@ -1,7 +1,9 @@
 """Fixtures for the whole suite."""
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -113,3 +115,15 @@ def own_rig(tmp_path_factory):
     """A sound card for a test that breaks it, or changes its defaults."""
     with running_rig(tmp_path_factory.mktemp("pulse")) as rig:
         yield rig
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system that holds 600 KB."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us mount a small file system")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)

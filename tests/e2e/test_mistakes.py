@@ -123,18 +123,6 @@ def test_without_a_model_the_recording_is_whole_and_transcribed_later(transcribe
     assert transcriber("sessions", "verify", "later").code == 0
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system that holds 600 KB."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us mount a small file system")
-    yield tmp_path
-    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
-
-
 @pytest.mark.usefixtures("files")
 def test_a_full_disk_ends_the_run_and_keeps_what_it_took(transcriber, small_disk):
     ended = transcriber(

@@ -1,0 +1,81 @@
+"""A row of records of any length, in a file that was given its space before it was needed.
+
+A record is a header of 64 bytes, and its content, padded to the next multiple of 64. All numbers are little-endian:
+
+    0   magic "TrE1"        16  length of the content
+    4   zero                20  CRC32 of the content
+    8   sequence number     24  zero, then at 60 the CRC32 of the 60 bytes before
+
+The file begins with a header of length 0, whose number is that of the first record after it. To empty the file is to
+write that header anew, with a number that was never given: what an earlier filling left behind is no record then.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+SLOT = 64
+"""Bytes to which everything is aligned; it divides every sector size, so a header is written whole or not at all."""
+
+_MAGIC = b"TrE1"
+_HEADER = struct.Struct("<4s4xQII36x")
+_CRC = struct.Struct("<I")
+
+type ReadAt = Callable[[int, int], bytes]
+"""Returns up to so many bytes at an offset: `(offset, size)`."""
+
+
+def opening(first: int) -> bytes:
+    """Return the beginning of an empty file, whose first record will have the number `first`."""
+    return _header(first, b"")
+
+
+def encode(content: bytes, sequence: int) -> bytes:
+    """Return a record. An empty one is none: it would be an opening."""
+    if not content:
+        raise ValueError("a record has content")
+    return _header(sequence, content) + content + bytes(-len(content) % SLOT)
+
+
+def room(content: bytes) -> int:
+    """Return how many bytes a record takes.
+
+    >>> room(b"x" * 64) == len(encode(b"x" * 64, 1)) == 128
+    True
+    """
+    return SLOT + len(content) + -len(content) % SLOT
+
+
+def first_number(read: ReadAt) -> int | None:
+    """Return the number of the first record, or None if the beginning cannot be read as one."""
+    found = _decode(read(0, SLOT))
+    return found[0] if found is not None and found[1] == 0 else None
+
+
+def scan(read: ReadAt) -> Iterator[tuple[int, bytes]]:
+    """Yield the offset and the content of each record, up to the first that is not whole, or is of another filling."""
+    sequence, offset = first_number(read), SLOT
+    while sequence is not None:
+        found = _decode(read(offset, SLOT))
+        if found is None or found[0] != sequence or not found[1]:
+            return
+        _, length, crc = found
+        content = read(offset + SLOT, length)
+        if len(content) != length or zlib.crc32(content) != crc:
+            return
+        yield offset, content
+        sequence += 1
+        offset += room(content)
+
+
+def _header(sequence: int, content: bytes) -> bytes:
+    body = _HEADER.pack(_MAGIC, sequence, len(content), zlib.crc32(content))
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def _decode(slot: bytes) -> tuple[int, int, int] | None:
+    """Return number, length and CRC of the content; None if it is no header."""
+    if len(slot) != SLOT or _CRC.unpack_from(slot, SLOT - _CRC.size)[0] != zlib.crc32(slot[: -_CRC.size]):
+        return None
+    magic, sequence, length, crc = _HEADER.unpack(slot[: -_CRC.size])
+    return (sequence, length, crc) if magic == _MAGIC else None

@@ -1,0 +1,75 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcriber.core import record_log
+from transcriber.core.record_log import SLOT
+
+contents = st.lists(st.binary(min_size=1, max_size=200), max_size=8)
+
+
+def fill(first, records):
+    return record_log.opening(first) + b"".join(
+        record_log.encode(content, number) for number, content in enumerate(records, first)
+    )
+
+
+def scanned(data):
+    return list(record_log.scan(lambda offset, size: data[offset : offset + size]))
+
+
+def read(data):
+    return [content for _, content in scanned(data)]
+
+
+@given(st.integers(0, 2**60), contents, st.binary(max_size=300))
+def test_what_was_written_is_read_whatever_space_follows(first, records, space):
+    assert read(fill(first, records) + bytes(len(space))) == records
+
+
+@given(contents)
+def test_a_record_is_where_its_room_says(records):
+    data = fill(1, records)
+    offset = SLOT
+    for at, content in scanned(data):
+        assert at == offset
+        assert data[at + SLOT : at + SLOT + len(content)] == content
+        offset += record_log.room(content)
+    assert offset == len(data)
+
+
+@given(contents, st.data())
+def test_a_torn_file_gives_the_records_before_the_tear(records, data):
+    whole = fill(7, records)
+    torn = whole[: data.draw(st.integers(0, len(whole)))]
+    ends = [
+        sum(map(record_log.room, records[:number])) + 2 * SLOT + len(content) for number, content in enumerate(records)
+    ]
+    assert read(torn) == records[: sum(end <= len(torn) for end in ends)]
+
+
+@given(contents.filter(bool), st.data())
+def test_a_flipped_bit_never_gives_a_record_that_was_not_written(records, data):
+    whole = bytearray(fill(3, records))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= 1 << data.draw(st.integers(0, 7))
+    found = read(bytes(whole))
+    assert found == records[: len(found)]
+
+
+@given(contents, contents)
+def test_what_an_earlier_filling_left_behind_is_no_record(earlier, later):
+    old = fill(1, earlier)
+    new = fill(1 + len(earlier), later)
+    assert read(new + old[len(new) :]) == later
+
+
+@pytest.mark.parametrize("data", [b"", bytes(SLOT), bytes(4096), b"x" * 4096, fill(1, [b"a"])[SLOT:]])
+def test_what_is_no_such_file_holds_nothing(data):
+    assert read(data) == []
+    assert record_log.first_number(lambda offset, size: data[offset : offset + size]) is None
+
+
+def test_an_empty_record_is_refused():
+    with pytest.raises(ValueError, match="has content"):
+        record_log.encode(b"", 1)
