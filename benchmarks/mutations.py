@@ -12,30 +12,26 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
 
-_COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Lt: (ast.LtE, ast.GtE),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
+
+def _sign(sign: str) -> type[ast.AST]:
+    """Return the node that an operator is parsed to."""
+    found = ast.parse(f"a {sign} b", mode="eval").body
+    return type(found.ops[0] if isinstance(found, ast.Compare) else found.op)
+
+
+_COMPARISONS = {
+    _sign(sign): [_sign(other) for other in others]
+    for sign, *others in (
+        *(("<", "<=", ">="), ("<=", "<", ">"), (">", ">=", "<="), (">=", ">", "<")),
+        *(("==", "!="), ("!=", "=="), ("is", "is not"), ("is not", "is"), ("in", "not in"), ("not in", "in")),
+    )
 }
-_OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.FloorDiv,
-    ast.Pow: ast.Mult,
-    ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-    ast.LShift: ast.RShift,
-    ast.RShift: ast.LShift,
+_OPERATORS = {
+    _sign(sign): _sign(other)
+    for sign, other in (
+        *(("+", "-"), ("-", "+"), ("*", "/"), ("/", "*"), ("//", "*"), ("%", "//"), ("**", "*")),
+        *(("&", "|"), ("|", "&"), ("<<", ">>"), (">>", "<<")),
+    )
 }
 _OPPOSITES = (
     *(("min", "max"), ("any", "all"), ("floor", "ceil"), ("popleft", "pop"), ("startswith", "endswith")),
@@ -45,10 +41,7 @@ _NAMES = {one: other for pair in _OPPOSITES for one, other in (pair, pair[::-1])
 _DECLARING = {"init", "repr", "default_factory", "strict"}
 """Arguments that declare or assert something."""
 
-_LEFT_ALONE = {
-    *("annotation", "returns", "type_comment", "type_params", "decorator_list", "bases", "keywords of a class"),
-    *("ctx", "op", "ops"),
-}
+_LEFT_ALONE = {"annotation", "returns", "type_params", "decorator_list", "bases", "ctx", "op", "ops"}
 
 
 @dataclass(frozen=True, slots=True)
