@@ -57,6 +57,12 @@ def test_a_flipped_bit_never_gives_a_record_that_was_not_written(records, data):
     assert found == records[: len(found)]
 
 
+def test_a_record_whose_content_changed_is_none():
+    whole = bytearray(fill(3, [b"first", b"second", b"third"]))
+    whole[whole.index(b"second")] ^= 1
+    assert read(bytes(whole)) == [b"first"]
+
+
 @given(contents, contents)
 def test_what_an_earlier_filling_left_behind_is_no_record(earlier, later):
     old = fill(1, earlier)

@@ -53,7 +53,7 @@ class Document:
         *,
         title: str,
         tracks: Sequence[DocumentTrack],
-        model: str = "",
+        model: str,
         started: datetime | None = None,
     ) -> Self:
         """Make a document of an event stream, in any order: only segments and gaps of `tracks` enter it."""

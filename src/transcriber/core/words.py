@@ -27,8 +27,7 @@ def pause(committed: Sequence[Word], tail: Iterable[Word], *, anywhere: bool) ->
 
     Without such an end it is that of the longest pause after a committed word, if it may be `anywhere`, else None.
     """
-    following = [*committed[1:], *list(tail)[:1]]
-    pauses = list(zip(committed, following, strict=False))
+    pauses = list(zip(committed, [*committed[1:], *tail], strict=False))
     ends = [pair for pair in pauses if pair[0].text.endswith(SENTENCE_ENDS)]
     if ends:
         before, after = ends[-1]
