@@ -14,9 +14,12 @@ from trio.testing import MockClock
 
 from transcriber.supervision import ChildSpec, SupervisionEvent, Supervisor
 
+A_DAY = 24 * 60 * 60.0
+"""Seconds that an asyncio loop waits at most at a time, even for a timer that never fires."""
+
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Where a loop would wait for time to pass, time passes."""
+    """Where a loop would wait for time to pass, time passes; where it would wait for ever, it fails."""
 
     now = 0.0
 
@@ -24,8 +27,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        if timeout is None:
-            return super().select(None)
+        if timeout is None or timeout >= A_DAY:
+            raise RuntimeError("every task waits, and for nothing that will ever happen")
         self.now += max(timeout, 1e-9)
         return ready
 
