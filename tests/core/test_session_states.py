@@ -40,6 +40,7 @@ def test_without_events_a_session_has_just_begun_to_record():
     states = SessionStates.of([], ORIGINS)
     assert course(states) == [("session", "recording")]
     assert states.session.since == states.last == BEGAN
+    assert (states.session.reason, states.session.restarts) == ("", 0)
 
 
 def test_the_latest_state_of_each_component_counts_with_its_time_and_reason():

@@ -55,6 +55,17 @@ def test_roll_back_restores_the_state_and_since_when():
     assert light.history[2] == Transition(3.0, Light.AMBER, Light.GREEN, accepted=True, reason="too early")
 
 
+def test_a_reason_need_not_be_given():
+    light = red()
+    light.move(Light.GREEN, 1.0)
+    light.roll_back(2.0)
+    assert light.history == (
+        Transition(1.0, Light.RED, Light.GREEN, accepted=True),
+        Transition(2.0, Light.GREEN, Light.RED, accepted=True),
+    )
+    assert {step.reason for step in light.history} == {""}
+
+
 def test_a_roll_back_of_nothing_changes_nothing():
     light = red()
     light.roll_back(1.0)
