@@ -21,7 +21,7 @@ from transcriber.app import opening, session, track
 from transcriber.errors import StorageError
 from transcriber.events import Committed, GapFound, SegmentClosed, StateChanged
 from transcriber.settings import Supervision
-from transcriber.types import Block, Position
+from transcriber.types import Block, Gap, Position
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
 
@@ -149,7 +149,7 @@ async def test_a_storage_thread_that_hangs_is_replaced_and_costs_no_sample(play,
     assert_whole(transcriber, text, [event.gap for event in events if isinstance(event, GapFound)])
 
 
-async def test_a_storage_thread_that_hangs_for_good_ends_the_session_in_time_and_with_what_was_acknowledged(
+async def test_disks_that_hang_for_good_stop_nothing_and_the_session_ends_by_name_with_what_was_acknowledged(
     play, settings, monkeypatch
 ):
     play([SPOKEN * 9], live=True)
@@ -157,7 +157,7 @@ async def test_a_storage_thread_that_hangs_for_good_ends_the_session_in_time_and
     monkeypatch.setattr(opening, "Disk", partial(Disk, deadline=0.2))
     monkeypatch.setattr(session, "CLOSING", 0.5)
     transcriber = Transcriber(settings)
-    with pytest.raises(StorageError, match="no answer from the disk"):  # noqa: PT012 - raised when the block is left
+    with pytest.raises(StorageError, match="the disk takes no more"):  # noqa: PT012 - raised when the block is left
         async with transcriber:
             async for envelope in transcriber.events():
                 if isinstance(envelope.event, Committed):
@@ -168,8 +168,9 @@ async def test_a_storage_thread_that_hangs_for_good_ends_the_session_in_time_and
     folder = SessionFolder.open(transcriber.folder)
     recover(folder)
     folder.close()
-    [block] = recorded(transcriber)
+    block, *rest = recorded(transcriber)
     assert SPOKEN[:16_000] in block.pcm
+    assert all(isinstance(piece, Gap) for piece in rest)
 
 
 @pytest.mark.parametrize("fault", ["crash", "hang"])

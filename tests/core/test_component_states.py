@@ -8,8 +8,20 @@ import pytest
 from transcriber.core import component_states as states
 from transcriber.core.state_machine import IllegalTransition
 
-TABLES = {"session": states.SESSION, "engine": states.ENGINE, "capture": states.ACTOR, "lag": states.ALERT}
-WORDS = {"session": states.Session, "engine": states.Engine, "capture": states.Actor, "lag": states.Alert}
+TABLES = {
+    "session": states.SESSION,
+    "engine": states.ENGINE,
+    "capture": states.ACTOR,
+    "disk": states.DISK,
+    "lag": states.ALERT,
+}
+WORDS = {
+    "session": states.Session,
+    "engine": states.Engine,
+    "capture": states.Actor,
+    "disk": states.Disk,
+    "lag": states.Alert,
+}
 
 
 def machine(name):
@@ -33,6 +45,7 @@ COURSES = [
     "capture: running, failed, failed, running, stopped, starting, running",
     "capture: running, finished, starting, failed, given up, running",
     "capture: running, suspended, running, suspended",
+    "disk: emergency, normal, emergency, lost, emergency, lost, normal",
     "lag: alert, normal, alert",
 ]
 
@@ -97,7 +110,9 @@ def test_no_component_can_get_stuck():
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 
 
-@pytest.mark.parametrize(("of", "table"), [("session", 0), ("engine", 1), ("an actor", 2), ("an alert", 3)])
+@pytest.mark.parametrize(
+    ("of", "table"), [("session", 0), ("engine", 1), ("an actor", 2), ("disk", 3), ("an alert", 4)]
+)
 def test_the_documented_table_is_the_one_that_is_used(of, table):
     rows = re.findall(rf"^\| {of} \| `([a-z ]+)` \| (.*) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
     documented = {state: set(re.findall("`([a-z ]+)`", after)) for state, after in rows}

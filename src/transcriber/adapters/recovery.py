@@ -4,17 +4,19 @@ Recovery keeps all that can be kept, and sets aside what it cuts (`damaged/`). I
 crash of its own, and started again: a session that is whole is not changed.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from transcriber.adapters import disk_files
+from transcriber.adapters import disk_files, emergency_file
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.core import piece_codec
 from transcriber.errors import StorageError
 from transcriber.types import TrackName
 
@@ -45,18 +47,20 @@ def recover(session: SessionFolder) -> RecoveryReport:
         rebuilt = _recover_database(session)
         database = TranscriptDatabase.open(session.database)
         try:
-            tracks = [
-                TrackRecovery(track, session.audio(track), session.journal(track), session.damaged).run(
-                    database.cursor(track).position
-                )
-                for track in _with_folders(session)
-            ]
+            tracks = [_recover_track(session, track, database) for track in _with_folders(session)]
         finally:
             database.close()
+        shutil.rmtree(session.emergencies, ignore_errors=True)
     except OSError as error:
         raise disk_files.explain(error, session.path, doing="recover") from error
     actions = [f"{session.database}: damaged or missing; a new one is made from the audio"] if rebuilt else []
     return RecoveryReport(tracks, [*actions, *(line for track in tracks for line in track.actions)], rebuilt)
+
+
+def _recover_track(session: SessionFolder, track: TrackName, database: TranscriptDatabase) -> RecoveredTrack:
+    recovery = TrackRecovery(track, session.audio(track), session.journal(track), session.damaged)
+    held = [piece_codec.decode(content) for content in emergency_file.records(session.emergency(track))]
+    return recovery.run(database.cursor(track).position, held)
 
 
 def _recover_database(session: SessionFolder) -> bool:

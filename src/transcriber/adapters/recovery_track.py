@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transcriber.adapters import disk_files
+from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
 from transcriber.core import journal, wav
 from transcriber.core.journal_repair import repaired
-from transcriber.types import SAMPLE_BYTES, Gap, GapReason, Position, TrackName
+from transcriber.types import SAMPLE_BYTES, Block, Gap, GapReason, Position, TrackName
 
 _READ_BYTES = 1 << 20
 
@@ -39,19 +40,27 @@ class TrackRecovery:
         self._damaged = damaged
         self._actions: list[str] = []
 
-    def run(self, at_least: Position) -> RecoveredTrack:
-        """Repair the track; `at_least` is the position up to which it is known to have been recorded."""
-        files = {index: self._repair_wav(index) for index in wav_files(self._audio)}
+    def run(self, at_least: Position, held: Sequence[Block | Gap] = ()) -> RecoveredTrack:
+        """Repair the track; `at_least` is the position up to which it is known to have been recorded.
+
+        `held` is what the emergency file has of it, in order.
+        """
         before = self._journal_file.read_bytes() if self._journal_file.exists() else b""
         found = list(journal.scan(before))
-        records = repaired(found, files, self._checksum, at_least=at_least)
+        acknowledged = max((record.end for record in found if isinstance(record, journal.Audio | Gap)), default=0)
+        # What a failing disk took of that, and did not acknowledge, is not to be trusted: there it is whole.
+        until = Position(max(held[0].start, acknowledged)) if held else None
+        files = {index: self._repair_wav(index, until) for index in wav_files(self._audio)}
+        known = at_least if until is None else min(at_least, until)
+        records = repaired(found, files, self._checksum, at_least=known)
         self._write_journal(before, found, records)
         for folder in (self._audio, self._journal_file.parent):
             disk_files.sync_folder(folder)
         extent = journal.Extent()
         for record in records:
             extent.add(record)
-        acknowledged = max((record.end for record in found if isinstance(record, journal.Audio | Gap)), default=0)
+        if held:
+            self._merge(extent, held, at_least)
         return RecoveredTrack(
             self._name,
             extent.durable,
@@ -60,19 +69,41 @@ class TrackRecovery:
             self._actions,
         )
 
-    def _repair_wav(self, index: int) -> int:
-        """Make a file whole samples and a header that says how many, and return how many."""
+    def _merge(self, extent: journal.Extent, held: Sequence[Block | Gap], at_least: Position) -> None:
+        """Write what the emergency file holds where it belongs."""
+        before = extent.durable
+        writer = TrackWriter(self._audio, self._journal_file, Acknowledged(before, extent.records, tuple(extent.gaps)))
+        try:
+            if held[0].start > before:
+                writer.append([Gap(before, held[0].start, GapReason.DAMAGE)])
+            writer.append(held)
+            if at_least > writer.acknowledged.durable:
+                writer.append([Gap(writer.acknowledged.durable, at_least, GapReason.DAMAGE)])
+            writer.record(journal.End(writer.acknowledged.durable))
+        finally:
+            writer.revoke()
+        extent.durable = writer.acknowledged.durable
+        extent.gaps = list(writer.acknowledged.gaps)
+        if extent.durable > before:
+            self._actions.append(
+                f"{self._journal_file}: {extent.durable - before} samples of the emergency file merged"
+            )
+
+    def _repair_wav(self, index: int, until: Position | None) -> int:
+        """Make a file whole samples, of those before `until`, and a header that says how many; return how many."""
         path = self._audio / wav.file_name(index)
         descriptor = disk_files.open_private(path)
         try:
             size = os.fstat(descriptor).st_size
             samples = min(wav.whole_samples(size), wav.FILE_SAMPLES)
+            if until is not None:
+                samples = min(samples, max(0, until - wav.file_start(index)))
             whole = wav.HEADER_BYTES + samples * SAMPLE_BYTES
             if size > whole:
                 tail = read_at(descriptor, whole, size - whole)
                 set_aside(self._damaged, f"{self._name}-{path.name}-tail", tail)
                 os.ftruncate(descriptor, whole)
-                self._actions.append(f"{path}: {size - whole} bytes after the last whole sample set aside")
+                self._actions.append(f"{path}: {size - whole} bytes after the last sample set aside")
             if read_at(descriptor, 0, wav.HEADER_BYTES) != wav.header(samples):
                 disk_files.write_at(descriptor, 0, wav.header(samples))
                 self._actions.append(f"{path}: header set to {samples} samples")

@@ -3,7 +3,7 @@
 session.json          what was recorded, from where, when position 0 was     audio/TRACK/000001.wav ...
 transcript.db         what was said                                          journal/TRACK
 lock                  held by the process that writes                        clean    there after an orderly end
-damaged/              what recovery set aside
+damaged/              what recovery set aside            emergency/TRACK   space for when the disk fails, while it runs
 """
 
 import contextlib
@@ -55,6 +55,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Model as it was asked for."""
     language: str | None = None
     """Language as it was asked for; None to detect it."""
+    emergency: str | None = None
+    """Folder of the emergency files; None is the one in the session."""
     tracks: tuple[TrackEntry, ...]
 
 
@@ -81,8 +83,11 @@ class SessionFolder:
         language: str | None = None,
         name: str | None = None,
         created: datetime | None = None,
+        emergency: Path | None = None,
     ) -> Self:
         """Make the folder of a new session in `parent`, which is made if it is not there, and lock it.
+
+        `emergency` is the folder, on another disk perhaps, in which the emergency files have one of their own.
 
         Raises:
             ConfigError: a name is unsafe, or two tracks have names that some file systems do not tell apart.
@@ -103,7 +108,14 @@ class SessionFolder:
             except OSError as error:
                 raise disk_files.explain(error, parent, doing="make a session in") from error
             manifest = Manifest(
-                id=path.name, name=name, created=created, app=app, model=model, language=language, tracks=tuple(tracks)
+                id=path.name,
+                name=name,
+                created=created,
+                app=app,
+                model=model,
+                language=language,
+                emergency=str(emergency / path.name) if emergency else None,
+                tracks=tuple(tracks),
             )
             session = cls(path, manifest, lock)
             session.save(manifest)
@@ -173,6 +185,15 @@ class SessionFolder:
         """Return the file of a track's journal."""
         return self.path / "journal" / track
 
+    @property
+    def emergencies(self) -> Path:
+        """Folder of the emergency files. It is there while the session runs, and after trouble."""
+        return emergencies_of(self.path, self.manifest)
+
+    def emergency(self, track: TrackName) -> Path:
+        """Return the file that a track goes to when the disk fails."""
+        return self.emergencies / track
+
     def save(self, manifest: Manifest) -> None:
         """Put `session.json` in place of the one that is there, whole or not at all.
 
@@ -202,7 +223,14 @@ class SessionFolder:
     def close(self) -> None:
         """Release the lock. Idempotent."""
         if self._lock is not None:
+            with contextlib.suppress(OSError):  # not there, or not empty: after trouble
+                self.emergencies.rmdir()
             self._lock.release()
+
+
+def emergencies_of(path: Path, manifest: Manifest) -> Path:
+    """Return the folder of a session's emergency files."""
+    return Path(manifest.emergency) if manifest.emergency else path / "emergency"
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from transcriber.adapters import disk_files
-from transcriber.adapters.session_folder import Manifest, read_manifest
+from transcriber.adapters.session_folder import Manifest, emergencies_of, read_manifest
 from transcriber.adapters.session_folder_lock import SessionLock, is_locked
 from transcriber.core import journal
 from transcriber.errors import StorageError
@@ -124,9 +124,10 @@ def remove(path: Path) -> None:
         StorageError: it is being written, it is not a session, or it cannot be deleted.
 
     """
-    read_manifest(path)
+    manifest = read_manifest(path)
     lock = SessionLock.acquire(path / "lock")
     try:
+        shutil.rmtree(emergencies_of(path, manifest), ignore_errors=True)
         # Last of all what makes it a session, so that one half removed is still found and can be removed again.
         last = {path / "lock", path / "session.json"}
         for item in set(path.iterdir()) - last:

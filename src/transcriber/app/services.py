@@ -59,6 +59,8 @@ class Services:
     log: Log
     folder: SessionFolder
     disk: Disk
+    emergency_disk: Disk
+    """The thread for emergency files: that of `disk` may be stuck."""
     database: TranscriptDatabase
     tally: Tally
     publisher: Publisher

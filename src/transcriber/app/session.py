@@ -16,7 +16,7 @@ from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import in_one_line
 from transcriber.app.services import Services, TrackEngine
 from transcriber.core import component_states as states
-from transcriber.errors import SourceError, TranscriberError
+from transcriber.errors import SourceError, StorageError, TranscriberError
 from transcriber.events import SessionStarted, Summary
 from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor
 from transcriber.supervision import events as supervised
@@ -61,6 +61,10 @@ class AnyTrack(Protocol):
 
     async def drain(self) -> None:
         """Bring what was captured to disk, after the actors were cancelled."""
+        ...
+
+    async def settle(self) -> bool:
+        """Bring home what went to the emergency file; return whether all of the recording is where it belongs."""
         ...
 
 
@@ -121,8 +125,12 @@ class Session:
         reporter, summary = self.services.reporter, self._summary()
         if reporter.allows("session", states.Session.FINISHING):
             reporter.changed("session", states.Session.FINISHING, "every track has ended")
+        settled = [await track.settle() for track in self.tracks]
         reason = "a part of the recording is not transcribed yet"
-        if summary.complete:
+        if not all(settled):
+            reason = "a part of the recording is in the emergency file"
+            self.failure = self.failure or StorageError(f"the disk takes no more: {reason}; free some space")
+        elif summary.complete:
             reason = "the folder could not be marked as complete"
             with self._noting_failure():
                 with reporter.moving("session", states.Session.COMPLETE, "every sample is accounted for"):

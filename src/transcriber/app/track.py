@@ -14,6 +14,7 @@ from transcriber.actors.monitoring import TrackReading
 from transcriber.actors.resampling import Conversion, Resampling
 from transcriber.actors.storage import Storage
 from transcriber.actors.transcription import Transcription
+from transcriber.adapters.guarded_recording import GuardedRecording
 from transcriber.adapters.pcm import SILENCE_DBFS, peak_dbfs
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.soxr_resampler import SoxrResampler
@@ -55,7 +56,7 @@ class Track:
 
     name: TrackName
     services: Services
-    recording: TrackRecording
+    recording: GuardedRecording
     holder: Holder
     sources: tuple[Source, ...]
     """What to record, then what stands in for it. The holder has one of them open."""
@@ -177,6 +178,10 @@ class Track:
                     await self._blocks.drain(self.holder.outbox)
                     self._blocks.end()
 
+    async def settle(self) -> bool:
+        """Bring home what went to the emergency file; return whether all of the recording is where it belongs."""
+        return self.recording.at_home or await self.recording.come_home()
+
     async def close(self) -> None:
         """Close the source and the files. Idempotent."""
         await self.holder.close()
@@ -276,6 +281,10 @@ class RecordedTrack:
 
     async def drain(self) -> None:
         """Do nothing: all is on disk."""
+
+    async def settle(self) -> bool:
+        """Return True: nothing is written."""
+        return True
 
     async def close(self) -> None:
         """Close the files. Idempotent."""

@@ -58,6 +58,16 @@ class Actor(StrEnum):
     """By its supervisor, in order."""
 
 
+class Disk(StrEnum):
+    """Where a track is stored."""
+
+    NORMAL = "normal"
+    EMERGENCY = "emergency"
+    """Its disk fails: it goes to the emergency file, and is as durable there."""
+    LOST = "lost"
+    """That fails too: what comes is a gap by name, and the transcription goes on from memory."""
+
+
 class Alert(StrEnum):
     """Whether a measurement is beyond its threshold."""
 
@@ -103,6 +113,12 @@ ACTOR: Final[Table[str]] = {
 BY_PLAN: Final[frozenset[str]] = frozenset({Actor.STARTING, Actor.RUNNING, Actor.FINISHED, Actor.STOPPED})
 """States of an actor between which it goes without being news."""
 
+DISK: Final[Table[str]] = {
+    Disk.NORMAL: frozenset({Disk.EMERGENCY}),
+    Disk.EMERGENCY: frozenset({Disk.NORMAL, Disk.LOST}),
+    Disk.LOST: frozenset({Disk.NORMAL, Disk.EMERGENCY}),
+}
+
 ALERT: Final[Table[str]] = {
     Alert.NORMAL: frozenset({Alert.RAISED}),
     Alert.RAISED: frozenset({Alert.NORMAL}),
@@ -110,12 +126,14 @@ ALERT: Final[Table[str]] = {
 
 
 def component(name: str, at: float) -> StateMachine[str]:
-    """Return the machine of a component at its beginning; what is neither the session nor the engine is an actor."""
+    """Return the machine of a component at its beginning; what is not named here is an actor."""
     match name:
         case "session":
             return StateMachine(SESSION, Session.RECORDING, at)
         case "engine":
             return StateMachine(ENGINE, Engine.STARTING, at)
+        case "disk":
+            return StateMachine(DISK, Disk.NORMAL, at)
         case _:
             return StateMachine(ACTOR, Actor.STARTING, at)
 

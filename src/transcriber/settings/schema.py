@@ -134,6 +134,22 @@ class Storage(Section, frozen=True, kw_only=True):
     flush_interval: Annotated[
         float, Meta(ge=0.1, le=1.0, description="Seconds of audio that a power cut can cost at most.")
     ] = 1.0
+    emergency_size: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2 * GIB,
+            description="Bytes reserved at the start for what the disk cannot take later, in all; 0 for none.",
+        ),
+    ] = 100 * MIB
+    emergency_folder: Annotated[
+        str, Meta(description="Folder for that, best on another disk; empty for one in the session's own.")
+    ] = ""
+
+    @property
+    def emergency_place(self) -> Path | None:
+        """The folder for it, if it is not the session's own."""
+        return Path(self.emergency_folder).expanduser().absolute() if self.emergency_folder else None
 
 
 class Engine(Section, frozen=True, kw_only=True):

@@ -104,6 +104,9 @@ class Child:
         life = self.life
         if life is None or self.state not in {State.STARTING, State.RUNNING, State.STOPPING}:
             return
+        if self.down and life.fatal is not None:
+            self._move(State.FAILED)
+            return
         if self.state is not State.STOPPING:
             self._move(State.STOPPING)
         if life.returned and self.spec.restart is not Restart.PERMANENT:
@@ -114,7 +117,7 @@ class Child:
         else:
             self._move(State.ZOMBIE)
 
-    def conclude(self, *, at_first_start: bool = False) -> bool:
+    def conclude(self, *, at_first_start: bool) -> bool:
         """Say whether a life that ended is to be followed by another.
 
         Raises:

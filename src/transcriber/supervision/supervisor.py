@@ -84,7 +84,6 @@ class Supervisor:
                     if not self._stopping:
                         task_status.started()
             finally:
-                self._stopping, self._scope = True, None
                 with anyio.CancelScope(shield=True):
                     for child in reversed(self._children):
                         await child.stop()

@@ -1,0 +1,157 @@
+"""What a killed run left in its emergency files is merged, whatever the disk it failed on took."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from transcriber.adapters import recovery_track
+from transcriber.adapters.disk import InlineDisk
+from transcriber.adapters.emergency_file import EmergencyFile
+from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
+from transcriber.adapters.recovery import recover
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder_index import remove
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.core import piece_codec, wav
+from transcriber.types import Block, Coverage, Gap, GapReason, Position, TrackName
+
+THEM = TrackName("them")
+BORDER = 1_000
+
+
+def sound(start, end):
+    return b"".join((1 + position * 7919 % 65_521).to_bytes(2, "little") for position in range(start, end))
+
+
+def block(start, end):
+    return Block(Position(start), sound(start, end))
+
+
+@pytest.fixture(autouse=True)
+def _short_files(monkeypatch):
+    monkeypatch.setattr(wav, "FILE_SAMPLES", BORDER)
+
+
+@pytest.fixture(params=["in the session", "elsewhere"])
+def session(tmp_path, request):
+    entry = TrackEntry(name=THEM, source="loopback")
+    elsewhere = tmp_path / "other disk" if request.param == "elsewhere" else None
+    session = SessionFolder.create(
+        tmp_path / "sessions", [entry], model="auto", app="1", created=datetime.now(UTC), emergency=elsewhere
+    )
+    yield session
+    session.close()
+
+
+def record(session, *pieces):
+    async def write():
+        track = await TrackRecording.open(session.audio(THEM), session.journal(THEM), InlineDisk())
+        for piece in pieces:
+            await track.append([piece])
+        track._writer.revoke()
+
+    anyio.run(write)
+
+
+def hold(session, *pieces):
+    session.emergencies.mkdir(parents=True, exist_ok=True)
+    EmergencyFile(session.emergency(THEM), 1 << 20).append([piece_codec.encode(piece) for piece in pieces])
+
+
+def on_disk(session):
+    extent = read_extent(session.journal(THEM))
+    return list(read_pieces(session.audio(THEM), extent.gaps, Position(0), extent.durable)), extent
+
+
+def scribble(session, start, pcm):
+    """Write samples that were never acknowledged, as a disk does that fails."""
+    path = session.audio(THEM) / wav.file_name(start // BORDER)
+    with path.open("r+b") as file:
+        file.seek(wav.byte_offset(Position(start)))
+        file.write(pcm)
+
+
+def test_what_is_held_follows_what_was_recorded(session):
+    record(session, block(0, 400))
+    hold(session, block(400, 900), Gap(Position(900), Position(1300), GapReason.DEVICE), block(1300, 2500))
+    report = recover(session)
+    pieces, extent = on_disk(session)
+    assert b"".join(piece.pcm for piece in pieces if isinstance(piece, Block)) == sound(0, 900) + sound(1300, 2500)
+    assert extent.gaps == [Gap(Position(900), Position(1300), GapReason.DEVICE)]
+    assert extent.ended
+    assert report.tracks[0].durable == 2500
+    assert report.tracks[0].damage == []
+    assert any("2100 samples of the emergency file merged" in action for action in report.actions)
+    assert not session.emergencies.exists()
+    assert list(recover(session).actions) == []
+
+
+def test_what_the_failing_disk_took_and_did_not_acknowledge_is_not_trusted(session):
+    record(session, block(0, 400))
+    scribble(session, 400, b"\x55\xaa" * 300)
+    hold(session, block(400, 600))
+    recover(session)
+    pieces, extent = on_disk(session)
+    assert extent.durable == 600
+    assert b"".join(piece.pcm for piece in pieces) == sound(0, 600)
+
+
+def test_what_had_come_home_already_is_not_written_again(session):
+    record(session, block(0, 400), block(400, 700))
+    hold(session, block(400, 700), block(700, 1200))
+    recover(session)
+    pieces, extent = on_disk(session)
+    assert extent.durable == 1200
+    assert b"".join(piece.pcm for piece in pieces) == sound(0, 1200)
+
+
+def test_a_transcript_that_is_ahead_of_the_recording_needs_no_damage_that_is_not_there(session):
+    record(session, block(0, 400))
+    hold(session, block(400, 900))
+    database = TranscriptDatabase.open(session.database)
+    database.advance(THEM, Coverage(Position(1000), 0, 1000, 0))
+    database.close()
+    report = recover(session)
+    assert report.tracks[0].damage == [Gap(Position(900), Position(1000), GapReason.DAMAGE)]
+
+
+def test_a_recording_of_which_the_disk_lost_more_than_it_had_said_has_a_gap_before_what_is_held(session):
+    record(session, block(0, 400))
+    hold(session, block(450, 900))
+    assert recover(session).tracks[0].damage == [Gap(Position(400), Position(450), GapReason.DAMAGE)]
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_crash_in_the_middle_of_the_merge_is_made_good_by_the_next_recovery(session, monkeypatch, step):
+    record(session, block(0, 400))
+    hold(session, block(400, 900), block(900, 2500), block(2500, 2600))
+    count = [0]
+
+    def until_the_crash(function):
+        def call(*arguments):
+            count[0] += 1
+            if count[0] > step:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("write_at", "sync", "sync_folder"):
+            patch.setattr(recovery_track.disk_files, name, until_the_crash(getattr(recovery_track.disk_files, name)))
+        with suppress(KeyboardInterrupt):
+            recover(session)
+    recover(session)
+    pieces, extent = on_disk(session)
+    assert extent.durable == 2600
+    assert b"".join(piece.pcm for piece in pieces) == sound(0, 2600)
+
+
+def test_to_remove_a_session_removes_its_emergency_files_wherever_they_are(session):
+    hold(session, block(0, 100))
+    session._lock.release()
+    remove(session.path)
+    assert not session.emergencies.exists()
+    assert not session.path.exists()
