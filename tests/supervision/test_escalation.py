@@ -5,6 +5,7 @@ import pytest
 
 from transcriber.supervision import (
     ChildFailed,
+    ChildFinished,
     ChildInterrupted,
     ChildSpec,
     ChildStopped,
@@ -70,6 +71,8 @@ async def test_what_ends_a_program_is_no_reason_to_restart_and_reaches_the_host_
     assert raised.value is error
     assert stage.lives["b"] == 1
     assert stage.log[-1] == "-a"
+    assert [child.state for child in supervisor.tree().children] == [State.STOPPED, State.FAILED]
+    assert stage.told(ChildFinished) == stage.told(ChildFailed) == stage.told(ChildStopped, "b") == []
 
 
 async def test_a_memory_error_inside_a_group_passes_too(stage):
@@ -133,7 +136,9 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_failure_not_a_silent_de
 
     supervisor = stage.supervisor(stage.child("a", awaits_a_cancelled_future, stage.returns), delay=0.0)
     await supervisor.run()
-    assert [type(event.error) for event in stage.told(ChildFailed)] == [ChildInterrupted]
+    (failed,) = stage.told(ChildFailed)
+    assert isinstance(failed.error, ChildInterrupted)
+    assert isinstance(failed.error.__cause__, asyncio.CancelledError)
     assert stage.lives["a"] == 2
 
 

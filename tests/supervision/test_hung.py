@@ -10,6 +10,7 @@ from transcriber.supervision import (
     ChildFailed,
     ChildHung,
     ChildSpec,
+    State,
     SupervisionFailed,
     Watch,
     ZombieEnded,
@@ -48,12 +49,20 @@ async def test_a_child_that_has_work_and_makes_no_progress_is_cancelled_and_rest
     assert [type(event.error) for event in stage.told(ChildFailed)] == [ChildHung]
 
 
-async def test_a_hang_is_seen_after_one_timeout_and_at_most_a_tenth_more(stage):
-    supervisor = stage.supervisor(stage.child("a", watch=Counting().watch()), max_restarts=0)
+@pytest.mark.parametrize("moved", [0.0, 0.1, 0.9])
+async def test_a_hang_is_seen_after_one_timeout_and_at_most_a_tenth_more(stage, moved):
+    work = Counting()
+
+    async def moves_once(_):
+        await anyio.sleep(moved)
+        work.done += 1
+        await anyio.sleep_forever()
+
+    supervisor = stage.supervisor(stage.child("a", moves_once, watch=work.watch()), max_restarts=0)
     began = anyio.current_time()
     with pytest.raises(SupervisionFailed):
         await supervisor.run()
-    assert 10.0 <= anyio.current_time() - began <= 11.1
+    assert 9.999 <= anyio.current_time() - began - moved <= 11.001
 
 
 async def test_an_idle_child_is_not_hung(stage):
@@ -301,3 +310,48 @@ async def test_a_zombie_is_reported_once_however_often_it_is_told_to_end(stage):
         await anyio.sleep(10)
         over.set()
     assert len(stage.told(ChildBecameZombie)) == len(stage.told(ZombieEnded)) == 1
+
+
+async def test_a_zombie_that_ends_in_the_delay_before_the_next_life_changes_nothing_about_it(stage):
+    over = anyio.Event()
+    child = stage.child(
+        "a", stage.ignores_cancellation(over), stage.lasts, watch=Counting().watch(timeout=1.0), stop_timeout=1.0
+    )
+    supervisor = stage.supervisor(child, delay=10.0)
+    async with anyio.create_task_group() as host:
+        host.start_soon(supervisor.run)
+        await anyio.sleep(5)
+        over.set()
+        await anyio.wait_all_tasks_blocked()
+        assert stage.log == ["+a", "-a"]
+        assert supervisor.tree().children[0].state is State.WAITING
+        supervisor.stop()
+
+
+async def test_a_child_is_a_zombie_until_its_last_life_ended_whatever_became_of_those_before(stage):
+    first, last = anyio.Event(), anyio.Event()
+    child = stage.child(
+        "a",
+        stage.ignores_cancellation(first),
+        stage.ignores_cancellation(last),
+        watch=Counting().watch(timeout=1.0),
+        stop_timeout=1.0,
+    )
+    supervisor = stage.supervisor(child)
+
+    def seen():
+        status = supervisor.tree().children[0]
+        return status.state, status.zombies
+
+    async with anyio.create_task_group() as host:
+        host.start_soon(supervisor.run)
+        await anyio.sleep(3)
+        supervisor.stop()
+        await anyio.sleep(2)
+        assert seen() == (State.ZOMBIE, 2)
+        first.set()
+        await anyio.wait_all_tasks_blocked()
+        assert seen() == (State.ZOMBIE, 1)
+        last.set()
+        await anyio.wait_all_tasks_blocked()
+        assert seen() == (State.STOPPED, 0)

@@ -263,6 +263,14 @@ async def test_a_healthy_spell_clears_the_budget_and_a_mere_start_does_not(stage
         await stage.supervisor(stage.child("b", *acts), window=1000.0, healthy_after=12.0).run()
 
 
+async def test_a_start_that_fails_is_no_healthy_spell_however_long_it_took(stage):
+    supervisor = stage.supervisor(
+        stage.child("a", stage.fails(1), stage.fails(4, ready=False), reports_ready=True), healthy_after=0.5
+    )
+    with pytest.raises(SupervisionFailed, match="failures: 4"):
+        await supervisor.run()
+
+
 async def test_fallbacks_are_tried_in_order_each_with_a_fresh_budget_then_it_escalates(stage):
     supervisor = stage.supervisor(
         ChildSpec(

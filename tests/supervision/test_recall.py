@@ -9,6 +9,7 @@ from transcriber.supervision import (
     ChildFellBack,
     ChildRecalled,
     ChildSpec,
+    ChildStarted,
     ChildStopped,
     Recall,
     State,
@@ -125,18 +126,61 @@ async def test_a_device_that_was_taken_back_has_a_fresh_budget_and_may_fall_back
     assert [event.fallback for event in stage.events if isinstance(event, ChildFellBack | ChildRecalled)] == [1, 0] * 2
 
 
-@pytest.mark.parametrize("stopgap", [False, True])
-async def test_a_device_that_only_seems_to_work_does_not_drag_a_child_back_and_forth(stage, stopgap):
+async def test_what_the_fallback_spent_is_not_counted_against_what_is_taken_back(stage):
+    headset, speakers = Device(stage, "headset", there=False), Device(stage, "speakers")
+    world = Devices(stage, headset, speakers, max_restarts=1)
+    async with anyio.create_task_group() as host:
+        host.start_soon(world.supervisor.run)
+        await anyio.sleep(2)
+        for device, other in (speakers, headset), (headset, speakers):
+            device.there = False
+            await anyio.sleep(0.3)
+            device.there = other.there = True
+            await anyio.sleep(INTERVAL + 1)
+        world.supervisor.stop()
+    assert [event.fallback for event in stage.events if isinstance(event, ChildStarted)] == [0, 0, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"stopgap": True}], ids=["limited", "stopgap"])
+async def test_a_device_that_only_seems_to_work_does_not_drag_a_child_back_and_forth(stage, options):
     async def says_yes(_option):
         return True
 
-    recall = Recall(probe=says_yes, interval=INTERVAL, stopgap=stopgap)
+    recall = Recall(probe=says_yes, interval=INTERVAL, **options)
     broken = Device(stage, "broken", there=False)
     world = Devices(stage, broken, Device(stage, "speakers"), recall=recall)
     await run_for(600, world.supervisor)
     often = 600 / (FELL_BACK + INTERVAL)
     limited = 3 * 600 / 60
-    assert len(stage.told(ChildRecalled)) == pytest.approx(often if stopgap else limited, rel=0.1)
+    assert len(stage.told(ChildRecalled)) == pytest.approx(often if options else limited, rel=0.1)
+
+
+async def test_nothing_is_asked_for_while_a_child_may_not_be_recalled(stage):
+    headset = Device(stage, "headset")
+    world = Devices(stage, headset, Device(stage, "speakers"), initial=1, max_restarts=0)
+    async with anyio.create_task_group() as host:
+        host.start_soon(world.supervisor.run)
+        await anyio.sleep(INTERVAL + 1)
+        headset.there = False
+        await anyio.sleep(100)
+        world.supervisor.stop()
+    assert [at for at, _ in world.asked] == [5, *range(67, 106, 5)]  # again more than a window after the one recall
+
+
+async def test_a_stopgap_is_left_even_where_other_recalls_are_used_up(stage):
+    best, better = Device(stage, "best"), Device(stage, "better")
+    world = Devices(stage, best, better, Device(stage, "stopgap"), initial=1, max_restarts=0, stopgap=True)
+    async with anyio.create_task_group() as host:
+        host.start_soon(world.supervisor.run)
+        await anyio.sleep(INTERVAL + 1)
+        assert world.status.fallback == 0
+        best.there = better.there = False
+        await anyio.sleep(2)
+        assert world.status.fallback == 2
+        best.there = True
+        await anyio.sleep(INTERVAL)
+        assert world.status.fallback == 0
+        world.supervisor.stop()
 
 
 async def test_a_probe_that_raises_says_no(stage):

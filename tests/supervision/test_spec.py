@@ -36,6 +36,10 @@ def test_a_timeout_that_is_no_time_is_refused(spec):
     refused("a: a time must be more than 0 s", child(**spec))
 
 
+def test_a_child_may_have_no_time_to_clean_up():
+    Supervisor("root", [child(stop_timeout=0.0)])
+
+
 @pytest.mark.parametrize("initial", [-1, 2])
 def test_to_begin_with_a_fallback_that_is_not_there_is_refused(initial):
     refused(f"no fallback number {initial}", child(fallbacks=(pytest.fail,), initial=initial))
