@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcriber.core.cue_breaks import LINE, columns
+from transcriber.core.stamps import milliseconds
 from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt
 from transcriber.types import RATE, Position, Segment, SegmentId, TrackName, Word
 
@@ -77,8 +78,8 @@ def test_cues_keep_to_the_words(found):
     if made:
         words = [word for one in found for word in one.words]
         drift = len(made)  # a millisecond for each cue whose words all stand still
-        assert made[0].start >= words[0].start * 1000 // RATE
-        assert made[-1].end <= max(word.end for word in words) * 1000 // RATE + 1500 + drift
+        assert made[0].start >= milliseconds(words[0].start)
+        assert made[-1].end <= milliseconds(max(word.end for word in words)) + 1500 + drift
 
 
 @given(st.lists(st.text("abc", min_size=3, max_size=6), min_size=1, max_size=80).map(" ".join), st.floats(0.3, 0.6))
