@@ -60,11 +60,12 @@ async def test_a_failure_keeps_its_type_and_names_when_it_is_split(stage):
     "error", [KeyboardInterrupt(), SystemExit(2), MemoryError(), BaseExceptionGroup("two", [SystemExit(1), OSError()])]
 )
 @pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("after", [0.0, 1.0])
 async def test_what_ends_a_program_is_no_reason_to_restart_and_reaches_the_host_after_an_orderly_stop(
-    stage, error, ready
+    stage, error, ready, after
 ):
     supervisor = stage.supervisor(
-        stage.child("a"), stage.child("b", stage.fails(error=error, ready=ready), reports_ready=True)
+        stage.child("a"), stage.child("b", stage.fails(after, error, ready=ready), reports_ready=True)
     )
     with pytest.raises(type(error)) as raised:
         await supervisor.run()
