@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -45,7 +45,9 @@ class Run:
     events: list[tuple[float, dict]] = field(default_factory=list)
     struck: float | None = None
 
-    def to_its_end(self, strike: Callable[[psutil.Process], None] | None) -> "Run":
+    code: int = 0
+
+    def to_its_end(self, strike: Callable[[psutil.Process], None] | None, codes: Sequence[int] = (0,)) -> "Run":
         """Run it; `strike` is called once words have been committed and `STRIKE` seconds have passed."""
         with subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
@@ -60,8 +62,9 @@ class Run:
                     self.struck = time.monotonic()
                     strike(psutil.Process(process.pid))
             reader.join()
-        if process.returncode:
-            sys.exit(f"the run ended with {process.returncode}: {''.join(errors)}")
+        self.code = process.returncode
+        if self.code not in codes:
+            sys.exit(f"the run ended with {self.code}: {''.join(errors)}")
         return self
 
     @property
@@ -131,6 +134,8 @@ class Bench:
 
     def __init__(self, given: argparse.Namespace, folder: Path) -> None:
         self.given, self.folder = given, folder
+        self.sessions = folder / "sessions"
+        self.settings: dict[str, str] = {}
         self.undisturbed: dict[str, Run] = {}
         self.shim, self.wav, plugin = folder / "shim.so", folder / "speech.wav", folder / "stuck-1.dist-info"
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", self.shim, HERE / "shim.c", "-ldl"], check=True)
@@ -140,21 +145,21 @@ class Bench:
         (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: stuck\nVersion: 1\n")
         (plugin / "entry_points.txt").write_text("[transcriber.sources]\nstuck = stuck_device:make\n")
 
-    def run(self, name: str, fault: Fault) -> Run:
+    def run(self, name: str, fault: Fault, codes: Sequence[int] = (0,)) -> Run:
         source = f"stuck:{self.wav}?fault={fault.device}&at={STRIKE}" if fault.source == "stuck" else f"file:{self.wav}"
-        command = [*TRANSCRIBER, "run", "--source", f"track={source}", "--sessions", str(self.folder / "sessions")]
+        command = [*TRANSCRIBER, "run", "--source", f"track={source}", "--sessions", str(self.sessions)]
         command += ["--name", name, "--model", self.given.model, "--language", "en", "--format", "jsonl"]
         command += ["--duration", str(self.given.seconds), "--log-level", "error"]
-        environment = os.environ | {"PYTHONPATH": f"{self.folder}:{HERE}"}
+        environment = os.environ | {"PYTHONPATH": f"{self.folder}:{HERE}"} | self.settings
         if fault.rules:
             environment |= {"LD_PRELOAD": str(self.shim), "FAULTS": fault.rules}
-        return Run(command, environment).to_its_end(fault.strike)
+        return Run(command, environment).to_its_end(fault.strike, codes)
 
     def compare(self, number: int, fault: Fault) -> dict[str, object]:
         if fault.source not in self.undisturbed:
             self.undisturbed[fault.source] = self.run(f"undisturbed-{fault.source}", Fault("none", "", fault.source))
         run = self.run(f"fault-{number}", fault)
-        [session] = (self.folder / "sessions").glob(f"*-fault-{number}")
+        [session] = self.sessions.glob(f"*-fault-{number}")
         verify = subprocess.run([*TRANSCRIBER, "sessions", "verify", str(session)], capture_output=True, check=False)
         segments = [event for _, event in run.events if event["event"] == "segment"]
         spans = [(segment["start"], segment["end"]) for segment in segments]

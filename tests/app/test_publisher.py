@@ -7,6 +7,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from transcriber.adapters.disk import Disk, InlineDisk
+from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app import publisher
 from transcriber.app.publisher import Publisher
@@ -63,7 +64,8 @@ class World:
         self.database = TranscriptDatabase.open(path)
         self.database._connection.execute("PRAGMA synchronous = OFF")  # no test here pulls the plug
         self.tally = Tally()
-        self.publisher = Publisher(disk, self.database, self.tally, lambda: self.now)
+        transcript = GuardedTranscript(self.database, disk, None, disk, lambda *_: None, most_waiting=0)
+        self.publisher = Publisher(transcript, self.tally, lambda: self.now)
 
     def stored(self) -> list[int]:
         return [seq for seq, _ in self.database.events(limit=10_000)]

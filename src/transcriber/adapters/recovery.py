@@ -7,6 +7,7 @@ crash of its own, and started again: a session that is whole is not changed.
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from transcriber.adapters import disk_files, emergency_file
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery
 from transcriber.adapters.session_folder import SessionFolder
-from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
+from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec
 from transcriber.errors import StorageError
 from transcriber.types import TrackName
@@ -47,6 +49,7 @@ def recover(session: SessionFolder) -> RecoveryReport:
         rebuilt = _recover_database(session)
         database = TranscriptDatabase.open(session.database)
         try:
+            merged = _merge_transcript(session, database)
             tracks = [_recover_track(session, track, database) for track in _with_folders(session)]
         finally:
             database.close()
@@ -54,7 +57,22 @@ def recover(session: SessionFolder) -> RecoveryReport:
     except OSError as error:
         raise disk_files.explain(error, session.path, doing="recover") from error
     actions = [f"{session.database}: damaged or missing; a new one is made from the audio"] if rebuilt else []
+    if merged:
+        actions.append(f"{session.database}: {merged} entries of the emergency file merged")
     return RecoveryReport(tracks, [*actions, *(line for track in tracks for line in track.actions)], rebuilt)
+
+
+def _merge_transcript(session: SessionFolder, database: TranscriptDatabase) -> int:
+    """Store what the emergency file holds of the transcript; return how many entries were new."""
+    entries = [Entry.of(content) for content in emergency_file.records(session.transcript_emergency)]
+    numbers = [entry.envelope.seq for entry in entries if entry.envelope is not None]
+    if numbers:
+        database.reserve_up_to(max(numbers) + RESERVED)
+    stored = 0
+    for entry in entries:
+        with suppress(ValueError):  # it contradicts what is there: the database had more than was known
+            stored += entry.store(database)
+    return stored
 
 
 def _recover_track(session: SessionFolder, track: TrackName, database: TranscriptDatabase) -> RecoveredTrack:

@@ -194,6 +194,11 @@ class SessionFolder:
         """Return the file that a track goes to when the disk fails."""
         return self.emergencies / track
 
+    @property
+    def transcript_emergency(self) -> Path:
+        """Return the file that the transcript goes to when the disk fails. No track can have its name."""
+        return self.emergencies / "~transcript"
+
     def save(self, manifest: Manifest) -> None:
         """Put `session.json` in place of the one that is there, whole or not at all.
 

@@ -12,17 +12,17 @@ import anyio
 import anyio.to_thread
 
 from transcriber.actors.holder import Holder
-from transcriber.adapters import disk_files
 from transcriber.adapters.disk import Disk
-from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.guarded_recording import GuardedRecording
+from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.recovery import RecoveryReport, recover
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.emergency import EmergencySpace
 from transcriber.app.engine import EngineSupply, check_model, language_of, make_client, start_timeout
 from transcriber.app.publisher import Publisher
-from transcriber.app.reporting import Log, Reporter, brief
+from transcriber.app.reporting import Log, Reporter
 from transcriber.app.services import Services
 from transcriber.app.session import AnyTrack, Session
 from transcriber.app.track import RecordedTrack, Track
@@ -31,7 +31,7 @@ from transcriber.core.session_states import SessionStates, tells_states, told
 from transcriber.core.source_spec import parse_source
 from transcriber.core.tally import Tally
 from transcriber.core.timeline import Timeline
-from transcriber.errors import SourceError, StorageError
+from transcriber.errors import SourceError
 from transcriber.events import SessionStarted, TrackStarted
 from transcriber.plugins import make_source, schemes
 from transcriber.ports import Source
@@ -180,24 +180,30 @@ def _create_folder(settings: Settings, opened: list[_Opened]) -> SessionFolder:
 
 async def _services(settings: Settings, log: Log, folder: SessionFolder, resources: AsyncExitStack) -> Services:
     resources.callback(folder.close)
-    disk, emergency_disk = Disk(), Disk("emergency disk")
-    resources.push_async_callback(disk.close)
-    resources.push_async_callback(emergency_disk.close)
+    disk = Disk()
+    emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
+    for thread in (disk, emergency.disk):
+        resources.push_async_callback(thread.close)
     database = await disk.run(partial(TranscriptDatabase.open, folder.database))
-    resources.push_async_callback(_to_the_end, partial(disk.run, database.close))
+
+    def changed(state: states.Disk, reason: str) -> None:
+        reporter.changed("disk", state, reason)
+
+    transcript = GuardedTranscript(database, disk, await emergency.for_transcript(), emergency.disk, changed)
+    resources.push_async_callback(_to_the_end, transcript.close)
     tally = Tally()
-    publisher = Publisher(disk, database, tally, anyio.current_time)
+    publisher = Publisher(transcript, tally, anyio.current_time)
     resources.callback(publisher.close)
     reporter = Reporter(log, publisher)
     client = make_client(settings.engine)
-    return Services(settings, log, folder, disk, emergency_disk, database, tally, publisher, reporter, client)
+    return Services(settings, log, folder, disk, emergency, transcript, tally, publisher, reporter, client)
 
 
 async def _tell_how_it_was_left(services: Services, report: RecoveryReport) -> None:
     """Go on from the state that the session was left in, as far as it said; each step is told once it runs."""
     lines: list[str] = []
     after = 0
-    while rows := await services.disk.run(partial(services.database.events, after)):
+    while rows := await services.transcript.events(after):
         lines += [line for _, line in rows if tells_states(line)]
         after = rows[-1][0]
     reporter = services.reporter
@@ -219,32 +225,12 @@ async def _open_track(source: _Opened, services: Services) -> Track:
     await recording.clock(Position(0), round(at * NANOSECONDS), round(wall * NANOSECONDS))
     guarded = GuardedRecording(
         recording,
-        await _reserve(source.name, services),
-        services.emergency_disk,
+        await services.emergency.for_track(source.name),
+        services.emergency.disk,
         partial(services.reporter.changed, "disk", track=source.name),
         patience=not source.holder.source.live,
     )
     return Track(source.name, services, guarded, source.holder, source.sources)
-
-
-async def _reserve(track: TrackName, services: Services) -> EmergencyFile | None:
-    """Reserve a track's share of the space for when the disk fails; without it the session goes on unprotected."""
-    share = services.settings.storage.emergency_size // len(services.folder.tracks)
-    if not share:
-        return None
-    try:
-        return await services.emergency_disk.run(partial(_make_emergency_file, services.folder, track, share))
-    except StorageError as error:
-        services.log.warning("emergency_space_missing", component="disk", track=track, reason=brief(error))
-        return None
-
-
-def _make_emergency_file(folder: SessionFolder, track: TrackName, size: int) -> EmergencyFile:
-    try:
-        folder.emergencies.mkdir(disk_files.FOLDER_MODE, parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_files.explain(error, folder.emergencies) from error
-    return EmergencyFile(folder.emergency(track), size)
 
 
 def _session(services: Services, tracks: list[AnyTrack], *, resumed: bool) -> Session:

@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Self
 from weakref import WeakSet
 
 import anyio
 
-from transcriber.adapters.disk import Disk
-from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.adapters.guarded_transcript import GuardedTranscript
+from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import wire
 from transcriber.core.tally import Tally
 from transcriber.errors import StorageError
@@ -26,9 +25,8 @@ class Publisher:
     `now` is the monotonic clock in seconds; `begin` says when a track's position 0 was.
     """
 
-    def __init__(self, disk: Disk, database: TranscriptDatabase, tally: Tally, now: Callable[[], float]) -> None:
-        self._disk = disk
-        self._database = database
+    def __init__(self, transcript: GuardedTranscript, tally: Tally, now: Callable[[], float]) -> None:
+        self._transcript = transcript
         self._tally = tally
         self._now = now
         self._origins: dict[TrackName | None, float] = {None: now()}
@@ -100,7 +98,7 @@ class Publisher:
     async def _number(self) -> int:
         number = next(self._numbers, None)
         if number is None:
-            numbers = await self._run(self._database.reserve)
+            numbers = await self._transcript.reserve()
             self._numbers, self._told = iter(numbers), numbers.start - 1
             number = next(self._numbers)
         return number
@@ -111,27 +109,18 @@ class Publisher:
     async def _store(self, envelope: Envelope, coverage: Coverage | None, track: TrackName | None) -> bool:
         line = wire.encode(envelope)
         try:
-            return await self._run(partial(self._database.apply, envelope, line, coverage, track))
+            return await self._transcript.store(Entry(envelope, line, coverage, track))
         except StorageError:
             self._in_doubt = True
             raise
 
     async def _advance(self, track: TrackName | None, coverage: Coverage | None) -> None:
         if track is not None and coverage is not None:
-            await self._run(partial(self._database.advance, track, coverage))
+            await self._transcript.store(Entry(None, "", coverage, track))
             self._tally.cover(track, coverage)
 
     async def _stored(self, after: int) -> Sequence[Envelope]:
-        rows = await self._run(partial(self._database.events, after))
-        return [wire.decode(line) for _, line in rows]
-
-    async def _run[T](self, call: Callable[[], T]) -> T:
-        try:
-            return await self._disk.run(call)
-        except StorageError:
-            # The call may be stuck in a thread that was given up: its connection must not be used again.
-            self._database.disconnect()
-            raise
+        return [wire.decode(line) for _, line in await self._transcript.events(after)]
 
 
 class Subscription:

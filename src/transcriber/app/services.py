@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from transcriber.adapters.disk import Disk
 from transcriber.adapters.engine.client import EngineClient
+from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.session_folder import SessionFolder
-from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
 from transcriber.core.composition import Composition, CompositionRules
@@ -53,15 +53,14 @@ class TrackEngine:
 
 @dataclass(slots=True)
 class Services:
-    """One of each for a session. The transcript database is touched by the disk's thread alone."""
+    """One of each for a session."""
 
     settings: Settings
     log: Log
     folder: SessionFolder
     disk: Disk
-    emergency_disk: Disk
-    """The thread for emergency files: that of `disk` may be stuck."""
-    database: TranscriptDatabase
+    emergency: EmergencySpace
+    transcript: GuardedTranscript
     tally: Tally
     publisher: Publisher
     reporter: Reporter
@@ -69,8 +68,8 @@ class Services:
 
     async def restore(self, track: TrackName) -> Composition:
         """Return the composition of a track as the database knows it: where every life of a transcription begins."""
-        coverage = await self.disk.run(partial(self.database.cursor, track))
-        committed = await self.disk.run(partial(self.database.open_words, track))
+        coverage = await self.transcript.cursor(track)
+        committed = await self.transcript.open_words(track)
         self.tally.cover(track, coverage)
         language = self.settings.engine.language
         vote = LanguageVote(None if language == "auto" else language)

@@ -126,9 +126,10 @@ class Session:
         if reporter.allows("session", states.Session.FINISHING):
             reporter.changed("session", states.Session.FINISHING, "every track has ended")
         settled = [await track.settle() for track in self.tracks]
+        settled.append(self.services.transcript.at_home or await self.services.transcript.come_home())
         reason = "a part of the recording is not transcribed yet"
         if not all(settled):
-            reason = "a part of the recording is in the emergency file"
+            reason = "a part of the session is in the emergency file"
             self.failure = self.failure or StorageError(f"the disk takes no more: {reason}; free some space")
         elif summary.complete:
             reason = "the folder could not be marked as complete"

@@ -4,6 +4,7 @@ It depends on anyio alone, and can be embedded in any program: it logs nothing, 
 guarantees is written down, and linked to the test that holds it, in `docs/semantics.md`.
 """
 
+from transcriber.core.state_machine import IllegalTransition, Transition
 from transcriber.supervision.errors import (
     ChildError,
     ChildHung,
@@ -28,7 +29,7 @@ from transcriber.supervision.events import (
     ZombieEnded,
 )
 from transcriber.supervision.heartbeat import Heartbeat, LoopBlocked
-from transcriber.supervision.lifecycle import IllegalTransition, Lifecycle, State, Transition
+from transcriber.supervision.lifecycle import Lifecycle, State
 from transcriber.supervision.spec import (
     Actor,
     AutoShutdown,

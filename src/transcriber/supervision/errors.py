@@ -10,8 +10,8 @@ class SupervisionFailed(ExceptionGroup[Exception]):
     It groups that child's failures, oldest first. All other children were stopped, in order, before it was raised.
     """
 
-    supervisor: str = ""
-    child: str = ""
+    supervisor: str
+    child: str
 
     @classmethod
     def of(cls, supervisor: str, child: str, how: str, failures: Sequence[Exception]) -> Self:

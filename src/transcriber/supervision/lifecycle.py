@@ -6,9 +6,7 @@ A start that fails rolls back to where the child stood; what follows from the fa
 from enum import StrEnum
 from typing import Final
 
-from transcriber.core.state_machine import IllegalTransition, StateMachine, Table, Transition
-
-__all__ = ["TRANSITIONS", "IllegalTransition", "Lifecycle", "State", "Transition"]
+from transcriber.core.state_machine import StateMachine, Table
 
 
 class State(StrEnum):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from transcriber.supervision.lifecycle import State, Transition
+from transcriber.core.state_machine import Transition
+from transcriber.supervision.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

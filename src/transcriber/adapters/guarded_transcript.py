@@ -1,0 +1,174 @@
+"""A transcript that goes on when its disk does not: as `GuardedRecording`, for events and what they change.
+
+While the database fails, what belongs in it waits in memory, in order, and durably in an emergency file. It is written
+where it belongs as soon as that works, and then the file is emptied; after a crash recovery does it. Whoever reads gets
+both: what is stored, and what waits.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import anyio
+
+from transcriber.adapters.disk import CallRunner
+from transcriber.adapters.emergency_file import EmergencyFile
+from transcriber.adapters.guarded_recording import FIRST_TRY, LAST_TRY
+from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
+from transcriber.adapters.transcript_entry import Entry
+from transcriber.core.component_states import Disk
+from transcriber.errors import StorageError
+from transcriber.events import Committed, SegmentClosed
+from transcriber.types import Coverage, TrackName, Word
+
+MOST_WAITING = 20_000
+"""Entries that may wait: hours of speech, in a few megabytes."""
+
+
+class GuardedTranscript:
+    """The transcript's database and an emergency file, for the tasks of one loop, one that writes at a time.
+
+    `changed` is told each new state, and why. `emergency_disk` runs the calls on the emergency file. At most so many
+    entries may wait as `most_waiting` says; with 0 there is no way but the database.
+    """
+
+    def __init__(
+        self,
+        database: TranscriptDatabase,
+        disk: CallRunner,
+        emergency: EmergencyFile | None,
+        emergency_disk: CallRunner,
+        changed: Callable[[Disk, str], None],
+        *,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._database = database
+        self._disk = disk
+        self._emergency = emergency
+        self._emergency_disk = emergency_disk
+        self._changed = changed
+        self._most_waiting = most_waiting
+        self._state = Disk.NORMAL
+        self._waiting: list[Entry] = []
+        self._reserved = 0
+        self._pause = FIRST_TRY
+        self._next_try = 0.0
+
+    @property
+    def at_home(self) -> bool:
+        """Whether all of it is in the database."""
+        return not self._waiting
+
+    async def store(self, entry: Entry) -> bool:
+        """Make an entry durable where that is possible; return whether it was not stored before.
+
+        Raises:
+            ValueError: the event contradicts what is stored. Nothing was changed.
+            StorageError: it is not stored, unless the disk comes to it later: there is no room for more that waits.
+
+        """
+        if self.at_home or (anyio.current_time() >= self._next_try and await self.come_home()):
+            try:
+                return await self._run(partial(entry.store, self._database))
+            except StorageError as error:
+                if not self._most_waiting:
+                    raise
+                self._pause = FIRST_TRY
+                self._change(Disk.EMERGENCY, str(error))
+        if anyio.current_time() >= self._next_try:
+            self._next_try = anyio.current_time() + self._pause
+            self._pause = min(2 * self._pause, LAST_TRY)
+        if len(self._waiting) >= self._most_waiting:
+            raise StorageError(
+                "the transcript cannot be stored, and no more of it finds room in memory; check the disk"
+            )
+        self._waiting.append(entry)
+        await self._hold(entry)
+        return True
+
+    async def reserve(self) -> range:
+        """Return event numbers that were never given before; while the database fails, those that follow."""
+        if self.at_home:
+            try:
+                numbers = await self._run(self._database.reserve)
+            except StorageError:
+                if not self._reserved:
+                    raise
+            else:
+                self._reserved = numbers.stop - 1
+                return numbers
+        first = self._reserved + 1
+        self._reserved += RESERVED
+        return range(first, self._reserved + 1)
+
+    async def events(self, after: int) -> Sequence[tuple[int, str]]:
+        """Return numbers and JSON lines of some events after number `after`, in order; none if there are none."""
+        stored = await self._run(partial(self._database.events, after))
+        waiting = ((entry.envelope, entry.line) for entry in self._waiting)
+        return stored or [(event.seq, line) for event, line in waiting if event is not None and event.seq > after]
+
+    async def cursor(self, track: TrackName) -> Coverage:
+        """Return what became of a track's samples so far."""
+        latest = (entry.coverage for entry in reversed(self._waiting) if entry.track == track and entry.coverage)
+        return next(latest, None) or await self._run(partial(self._database.cursor, track))
+
+    async def open_words(self, track: TrackName) -> Sequence[Word]:
+        """Return the words that are committed and not yet in a segment."""
+        words = list(await self._run(partial(self._database.open_words, track)))
+        for entry in self._waiting:
+            match entry.envelope and entry.envelope.event:
+                case Committed(track=of, words=more) if of == track:
+                    words += more
+                case SegmentClosed(segment) if segment.track == track:
+                    del words[: len(segment.words)]
+                case _:
+                    pass
+        return words
+
+    async def come_home(self) -> bool:
+        """Store what waits where it belongs; return whether all of it is there now."""
+        try:
+            while self._waiting:
+                await self._run(partial(self._waiting[0].store, self._database))
+                del self._waiting[0]
+            if self._state is not Disk.NORMAL:
+                await self._run(partial(self._database.reserve_up_to, self._reserved))
+                if self._emergency is not None:
+                    await self._emergency_disk.run(self._emergency.clear)
+        except StorageError:
+            return False
+        self._change(Disk.NORMAL, "the disk takes the transcript again")
+        return True
+
+    async def close(self) -> None:
+        """Close the database and the emergency file, which stays if there is still something in it. Idempotent."""
+        try:
+            await self.come_home()
+            await self._run(self._database.close)
+        finally:
+            if self._emergency is not None:
+                await self._emergency_disk.run(partial(self._emergency.close, remove=self.at_home))
+
+    async def _hold(self, entry: Entry) -> None:
+        """Put an entry that waits into the emergency file; without one, memory is all there is."""
+        if self._emergency is not None:
+            try:
+                await self._emergency_disk.run(partial(self._emergency.append, [entry.held()]))
+            except StorageError as error:
+                self._change(Disk.LOST, str(error))
+            else:
+                self._change(Disk.EMERGENCY, "the transcript goes to the emergency file")
+                return
+        self._change(Disk.LOST, "there is no emergency file")
+
+    async def _run[T](self, call: Callable[[], T]) -> T:
+        try:
+            return await self._disk.run(call)
+        except StorageError:
+            # The call may be stuck in a thread that was given up: its connection must not be used again.
+            self._database.disconnect()
+            raise
+
+    def _change(self, state: Disk, reason: str) -> None:
+        if state is not self._state:
+            self._state = state
+            self._changed(state, reason)
