@@ -172,7 +172,51 @@ async def test_a_blamed_reader_that_goes_on_gets_its_message_again():
 async def test_blame_without_a_message_in_hand_is_nothing():
     link = await filled(1, attempts=1)
     link.blame()
+    assert link.progress() == 0
+    with anyio.CancelScope() as scope, link.inbox() as inbox:
+        await anext(inbox)
+        scope.cancel()
+        await anyio.sleep_forever()
+    link.blame()
+    assert link.progress() == 0
     assert await read(link) == [1]
+
+
+async def test_an_inbox_that_was_left_by_a_cancel_gives_and_handles_nothing_more():
+    link = await filled(1, 2)
+    with anyio.CancelScope() as scope, link.inbox() as inbox:
+        await anext(inbox)
+        scope.cancel()
+        await anyio.sleep_forever()
+    with pytest.raises(anyio.ClosedResourceError):
+        await anext(inbox)
+    assert link.progress() == 0
+    assert await read(link) == [1, 2]
+
+
+async def test_a_producer_that_is_cancelled_gives_nothing_though_there_is_room():
+    link = await filled(ended=False)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await link.put(1)
+    assert scope.cancelled_caught
+    assert not link.pending()
+
+
+async def test_producers_that_wait_get_room_in_the_order_in_which_they_came():
+    link = await filled(0, capacity=1, ended=False)
+    async with anyio.create_task_group() as group:
+        for message in range(1, 4):
+            group.start_soon(link.put, message)
+            await anyio.wait_all_tasks_blocked()
+        with link.inbox() as inbox:
+            for message in range(4):
+                assert await anext(inbox) == message
+                await anyio.wait_all_tasks_blocked()
+
+
+def test_a_link_says_its_name():
+    assert Link("them.blocks", 1).name == "them.blocks"
 
 
 async def test_a_crash_of_the_reader_does_not_break_the_producers():

@@ -39,7 +39,7 @@ async def test_a_restart_is_told_from_the_failure_to_the_end(stage, reports_read
     acts = stage.fails(1, error), stage.returns_after(1)
     await stage.supervisor(stage.child("a", *acts, reports_ready=reports_ready)).run()
     assert stage.events == [
-        ChildStarted("root", "a", 1, 0),
+        ChildStarted("root", "a", 1),
         ChildReady("root", "a"),
         ChildFailed("root", "a", error),
         ChildRestarting("root", "a", 1, 3, 0.5),
@@ -54,7 +54,7 @@ async def test_a_start_that_fails_is_told_and_is_never_called_ready(stage):
     acts = stage.fails(1, error, ready=False), stage.lasts
     await run_for(3, stage.supervisor(stage.child("a", *acts, reports_ready=True, essential=False)))
     assert stage.events == [
-        ChildStarted("root", "a", 1, 0),
+        ChildStarted("root", "a", 1),
         ChildFailed("root", "a", error),
         ChildRestarting("root", "a", 1, 3, 0.5),
         ChildStarted("root", "a", 2, 0),
@@ -69,7 +69,7 @@ async def test_a_child_that_returns_before_it_is_ready_is_finished_and_is_never_
 
     supervisor = stage.supervisor(stage.child("a", returns_silently, reports_ready=True))
     await supervisor.run()
-    assert stage.events == [ChildStarted("root", "a", 1, 0), ChildFinished("root", "a")]
+    assert stage.events == [ChildStarted("root", "a", 1), ChildFinished("root", "a")]
     assert supervisor.tree().children[0].state is State.FINISHED
 
 

@@ -25,6 +25,10 @@ def test_roll_back_restores_the_state_and_since_when():
     assert lifecycle.state is State.PENDING
 
 
+def test_a_state_is_called_by_its_name_in_lower_case():
+    assert [state.value for state in State] == [state.name.lower() for state in State]
+
+
 def test_what_is_finished_or_failed_stays_so():
     assert [state for state, after in TRANSITIONS.items() if not after] == [State.FINISHED, State.FAILED]
 
