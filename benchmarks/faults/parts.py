@@ -2,10 +2,10 @@
 
     cd benchmarks && python -m faults.parts --audio speech.flac [--seconds 45] [--only NAME] [--json]
 
-Each fault strikes a live run at real pace once. The table has, for each: when it was noticed, when the part ran again
-(both after the fault, in seconds), how long the restart itself took, what of the sound is missing, whether every
-captured sample is accounted for, and how the transcript differs from that of a run that nothing disturbs. Linux; the
-out-of-memory kill needs root and a memory cgroup, the hanging disk a C compiler, the devices ffmpeg.
+Each fault strikes a live run at real pace once. The table has, for each: when it was noticed and when the part ran
+again (both in seconds after the fault), how long the restart itself took, what of the sound is missing, whether every
+captured sample is accounted for, and how many words are not those of the same model offline, beside those of a run that
+nothing disturbs. Linux; the out-of-memory kill needs root and a memory cgroup, the disk a C compiler, devices ffmpeg.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -155,6 +156,15 @@ class Bench:
             environment |= {"LD_PRELOAD": str(self.shim), "FAULTS": fault.rules}
         return Run(command, environment).to_its_end(fault.strike, codes)
 
+    @cached_property
+    def offline(self) -> str:
+        """What the same model hears in the whole file at once."""
+        command = [*TRANSCRIBER, "transcribe", str(self.wav), "--model", self.given.model, "--language", "en"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def unlike_offline(self, run: Run) -> float:
+        return round(word_error_rate(self.offline, run.text), 1)
+
     def compare(self, number: int, fault: Fault) -> dict[str, object]:
         if fault.source not in self.undisturbed:
             self.undisturbed[fault.source] = self.run(f"undisturbed-{fault.source}", Fault("none", "", fault.source))
@@ -170,9 +180,8 @@ class Bench:
             **times(run, fault),
             "missing_s": round(samples["missing"] / 16_000, 2),
             "samples": f"{samples['covered']} of {samples['captured']}",
-            "words_unlike_undisturbed_percent": round(
-                word_error_rate(self.undisturbed[fault.source].text, run.text), 1
-            ),
+            "words_unlike_offline_percent": self.unlike_offline(run),
+            "undisturbed_percent": self.unlike_offline(self.undisturbed[fault.source]),
             "segments_twice": sum(later[0] < earlier[1] - 0.05 for earlier, later in pairwise(spans)),
             "restarts": summary["restarts"],
             "verify": verify.returncode,

@@ -52,14 +52,17 @@ class World:
         self.home, self.away = FailingDisk(), FailingDisk()
         self.emergency = folder / "emergency"
         self.size = size
-        self.states = []
+        self.states, self.reasons = [], []
 
     async def open(self, *, emergency=True, patience=False):
         self.recording = await TrackRecording.open(self.audio, self.journal, self.home)
         file = EmergencyFile(self.emergency, self.size) if emergency else None
-        return GuardedRecording(
-            self.recording, file, self.away, lambda state, _why: self.states.append(state), patience=patience
-        )
+
+        def changed(state, reason):
+            self.states.append(state)
+            self.reasons.append(reason)
+
+        return GuardedRecording(self.recording, file, self.away, changed, patience=patience)
 
     def on_disk(self):
         extent = read_extent(self.journal)
@@ -177,6 +180,7 @@ async def test_what_finds_no_place_is_one_gap_by_name_and_nobody_stops(tmp_path,
     await anyio.sleep(LAST_TRY)
     await append(recording, 40, 42)
     assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.NORMAL]
+    assert f"{(38 - held) * LENGTH / 16_000:g} s of sound found no place" in world.reasons[-1]
     pieces = world.on_disk()
     assert [piece for piece in pieces if isinstance(piece, Gap)] == [lost]
     assert pcm(pieces) == spoken(0, 2 + held) + spoken(40, 42)
@@ -194,6 +198,31 @@ async def test_a_source_that_waits_loses_nothing(tmp_path):
     await anyio.sleep(LAST_TRY)
     await append(recording, 4, 6)
     assert pcm(world.on_disk()) == spoken(0, 6)
+
+
+async def test_a_full_disk_that_still_takes_the_note_of_a_gap_does_not_count_as_working(world, monkeypatch):
+    recording = await world.open(emergency=False)
+    take = world.recording.append
+
+    async def takes_notes_only(pieces):
+        if any(isinstance(piece, Block) for piece in pieces):
+            raise StorageError("no space left on the disk")
+        return await take(pieces)
+
+    monkeypatch.setattr(world.recording, "append", takes_notes_only)
+    for number in range(100):
+        await append(recording, number, number + 1)
+        await anyio.sleep(1)
+    assert world.states == [Disk.EMERGENCY, Disk.LOST]
+    monkeypatch.undo()
+    await append(recording, 100, 140)
+    await anyio.sleep(LAST_TRY)
+    await append(recording, 140, 150)
+    pieces = world.on_disk()
+    assert world.states[-1] is Disk.NORMAL
+    assert pcm(pieces) == spoken(140, 150)
+    assert {piece.reason for piece in pieces if isinstance(piece, Gap)} == {GapReason.DISK}
+    assert sum(piece.end - piece.start for piece in pieces if isinstance(piece, Gap)) == 140 * LENGTH
 
 
 async def test_an_emergency_file_that_works_again_takes_the_gap_first(world):
@@ -275,9 +304,3 @@ def test_whatever_fails_every_sample_is_there_or_a_gap_by_name(tmp_path_factory,
             assert not lost
 
     anyio.run(scenario, backend="trio", backend_options={"clock": MockClock(autojump_threshold=0)})
-
-
-def test_only_pieces_are_decoded():
-    for content in (b"", b"A", b"G123", b"X" * 40):
-        with pytest.raises(ValueError, match="no piece"):
-            piece_codec.decode(content)

@@ -23,7 +23,7 @@ from transcriber.adapters.recording_writer import following
 from transcriber.core import piece_codec
 from transcriber.core.component_states import Disk
 from transcriber.errors import StorageError
-from transcriber.types import Block, Gap, GapReason, Position
+from transcriber.types import Block, Gap, GapReason, Position, seconds
 
 FIRST_TRY, LAST_TRY = 1.0, 30.0
 """Seconds between two tries of a disk that fails: twice as long after each, so that one that hangs for its whole
@@ -58,6 +58,7 @@ class GuardedRecording:
         self._state = Disk.NORMAL
         self._held: list[tuple[Position, Position, Place]] = []  # what the emergency file holds, in order
         self._lost: Gap | None = None  # what follows it, and is nowhere
+        self._missed = 0  # samples that found no place since the disk failed
         self._why = ""  # the disk fails
         self._pause = FIRST_TRY
         self._next_try = 0.0
@@ -70,9 +71,8 @@ class GuardedRecording:
     @property
     def durable(self) -> Position:
         """Everything before this position is on disk, or a gap by name."""
-        if self._lost is not None:
-            return self._lost.end
-        return self._held[-1][1] if self._held else self._recording.durable
+        away = (*(end for _, end, _ in self._held[-1:]), *([self._lost.end] if self._lost else []))
+        return max(self._recording.durable, *away) if away else self._recording.durable
 
     async def append(self, pieces: Sequence[Block | Gap]) -> Position:
         """Make pieces durable where that is possible, and return the new durable position.
@@ -90,8 +90,8 @@ class GuardedRecording:
                 self._pause = FIRST_TRY
                 self._why = str(error)
                 self._change(Disk.EMERGENCY, self._why)
-        elif due and await self.come_home():
-            return await self.append(pieces)
+        elif due and await self.come_home(pieces):
+            return self.durable
         if due:
             self._next_try = anyio.current_time() + self._pause
             self._pause = min(2 * self._pause, LAST_TRY)
@@ -112,20 +112,28 @@ class GuardedRecording:
             pieces.append(Gap(max(start, self._lost.start, home), end, self._lost.reason))
         return pieces
 
-    async def come_home(self) -> bool:
-        """Bring what is held elsewhere to the recording; return whether all of it is there now."""
+    async def come_home(self, pieces: Sequence[Block | Gap] = ()) -> bool:
+        """Bring what is held elsewhere to the recording, then `pieces`; return whether all of it is there now.
+
+        A disk takes a short note that it is full: only what comes next shows whether it works.
+        """
         try:
             while away := [place for _, end, place in self._held if end > self._recording.durable][:AT_ONCE]:
                 await self._recording.append([await self._take(place) for place in away])
             if self._lost is not None:
                 await self._recording.append([self._lost])
+            if pieces:
+                await self._recording.append(pieces)
             if self._emergency is not None and self._held:
                 await self._disk.run(self._emergency.clear)
         except StorageError:
             return False
+        reason = "the disk takes everything again"
+        if self._missed:
+            reason += f"; {seconds(self._missed)} s of sound found no place"
         self._held.clear()
-        self._lost = None
-        self._change(Disk.NORMAL, "the disk takes everything again")
+        self._lost, self._missed = None, 0
+        self._change(Disk.NORMAL, reason)
         return True
 
     async def close(self) -> None:
@@ -162,6 +170,7 @@ class GuardedRecording:
     def _lose(self, gap: Gap, reason: str) -> None:
         if self._patience:
             raise StorageError(reason)
+        self._missed += gap.end - max(gap.start, self._lost.end if self._lost else gap.start)
         self._lost = gap
         self._change(Disk.LOST, reason)
 

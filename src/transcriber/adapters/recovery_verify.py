@@ -14,7 +14,7 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
-from transcriber.types import SAMPLE_BYTES, Coverage, Gap, Position, TrackName, seconds
+from transcriber.types import SAMPLE_BYTES, Coverage, Gap, GapReason, Position, TrackName, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,8 @@ def _check_coverage(
     if total != coverage.missing:
         yield f"track {track}: {coverage.missing} samples are counted as missing, {total} are named as gaps"
     for gap in extent.gaps:
+        if gap.reason is GapReason.DISK:
+            continue  # it was heard, and transcribed from memory; a `state` said that it could not be kept
         unnamed = _unnamed(gap.start, min(gap.end, coverage.position), named)
         if unnamed > 0:
             where = f"from {seconds(gap.start)} s on"
