@@ -125,8 +125,8 @@ FAULTS = (
     Fault("the engine hangs (SIGSTOP)", "engine", strike=stop),
     Fault("the capture thread raises", "capture", source="stuck", device="raise"),
     Fault("the capture thread hangs", "capture", source="stuck", device="hang"),
-    Fault("a sync of the recording fails (EIO)", "storage", rules="fdatasync .wav 30 1 errno=5"),
-    Fault("the storage thread hangs", "storage", rules=f"fdatasync .wav 30 1 delay={HANG}"),
+    Fault("a sync of the recording fails (EIO)", "disk", rules="fdatasync .wav 30 1 errno=5"),
+    Fault("the storage thread hangs", "disk", rules=f"fdatasync .wav 30 1 delay={HANG}"),
 )
 
 
@@ -191,11 +191,10 @@ class Bench:
 def times(run: Run, fault: Fault) -> dict[str, object]:
     """Return when a fault was noticed and repaired: after it struck, where that is known."""
     changes = list(run.states(fault.component))
-    failed = next((at for at, event in changes if event["to"] == "failed"), None)
+    failed = next((at for at, event in changes if event["to"] in {"failed", "emergency"}), None)
     if failed is None:
         return {"path": "not noticed", "noticed_s": None, "running_again_s": None, "restart_s": None}
-    well = "ready" if fault.component == "engine" else "running"
-    again = next((at for at, event in changes if at > failed and event["to"] == well), None)
+    again = next((at for at, event in changes if at > failed and event["to"] in {"ready", "running", "normal"}), None)
     struck = run.struck
     if fault.device:  # the device strikes by its own clock, which begins with the track's
         origin = next(at - event["emitted"] for at, event in run.events if event["event"] == "commit")

@@ -258,6 +258,20 @@ async def test_closing_brings_home_what_it_can(world):
     assert not world.emergency.exists()
 
 
+async def test_at_the_end_a_disk_that_hangs_is_not_waited_for(world):
+    recording = await world.open()
+    await append(recording, 0, 2)
+
+    async def hangs(_call):
+        await anyio.sleep_forever()
+
+    world.home.run = hangs
+    recording.limit = 0.5
+    await append(recording, 2, 4)
+    assert anyio.current_time() == pytest.approx(0.5)
+    assert [piece_codec.decode(content) for content in records(world.emergency)] == [block(2), block(3)]
+
+
 async def test_what_is_given_twice_counts_once(world):
     recording = await world.open()
     await append(recording, 0, 2)

@@ -11,6 +11,7 @@ name, and nobody above stops. Each state is left as soon as the disk works again
 written where it belongs, in order, the gap is noted, and the file is emptied.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -55,6 +56,8 @@ class GuardedRecording:
         self._disk = disk
         self._changed = changed
         self._patience = patience
+        self.limit = math.inf
+        """Seconds that the disk has for a call, before the emergency file gets it: fewer than its own, at the end."""
         self._state = Disk.NORMAL
         self._held: list[tuple[Position, Position, Place]] = []  # what the emergency file holds, in order
         self._lost: Gap | None = None  # what follows it, and is nowhere
@@ -85,7 +88,7 @@ class GuardedRecording:
         due = anyio.current_time() >= self._next_try
         if self._state is Disk.NORMAL:
             try:
-                return await self._recording.append(pieces)
+                return await self._append(pieces)
             except StorageError as error:
                 self._pause = FIRST_TRY
                 self._why = str(error)
@@ -149,6 +152,11 @@ class GuardedRecording:
         finally:
             if self._emergency is not None:
                 await self._disk.run(partial(self._emergency.close, remove=self.at_home))
+
+    async def _append(self, pieces: Sequence[Block | Gap]) -> Position:
+        with anyio.move_on_after(self.limit):
+            return await self._recording.append(pieces)
+        raise StorageError(f"no answer from the disk for {self.limit:g} s")
 
     async def _hold(self, pieces: Sequence[Block | Gap], *, try_it: bool) -> None:
         """Put pieces into the emergency file, after the gap before them; without a try they become part of it."""

@@ -170,6 +170,7 @@ class Track:
 
     async def drain(self) -> None:
         """Bring what was captured to disk, after the actors were cancelled; nothing is left to do if they ended."""
+        self.recording.limit = DRAIN / 4
         with anyio.move_on_after(DRAIN, shield=True):
             async with anyio.create_task_group() as tasks:
                 for actor in (self._storage(), self._buffering(), self._resampling()):
