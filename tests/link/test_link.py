@@ -148,6 +148,17 @@ async def test_a_request_that_is_cancelled_leaves_the_inbox_usable_and_loses_not
         assert await anext(inbox) == 1
 
 
+async def test_a_request_that_is_cancelled_takes_nothing_though_there_is_a_message():
+    link = await filled(1)
+    with link.inbox() as inbox:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await anext(inbox)
+        assert scope.cancelled_caught
+        assert [message async for message in inbox] == [1]
+    assert link.statistics().redelivered == 0
+
+
 async def test_blame_counts_as_a_crash_of_a_reader_that_is_then_cancelled():
     poison = []
     link = await filled(1, 2, attempts=2, on_poison=poison.append)
