@@ -57,7 +57,11 @@ async def record(source, enough):
 
 
 def likeness(heard, original):
-    """Return the largest normalised correlation of the original with a stretch of what was heard."""
+    """Return the largest normalised correlation of the original with a stretch of what was heard.
+
+    A busy sound server may drop the first milliseconds of a sound: what was heard can begin inside the original.
+    """
+    heard = np.concatenate([np.zeros(len(original) // 10), heard])
     size = 1 << (len(heard) + len(original)).bit_length()
     products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(original, size)), size)
     at = int(np.argmax(products[: len(heard)]))

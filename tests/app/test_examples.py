@@ -58,6 +58,15 @@ class Example:
         self._family = self.process.children(recursive=True)
         return found[found.lastindex or 0]
 
+    def suspend_engine(self) -> None:
+        """Stop the engine, as soon as there is one: what is captured from here on cannot be transcribed."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := [c for c in self.process.children() if "engine.worker" in " ".join(c.cmdline())]):
+            assert time.monotonic() < deadline, self._err.read_text()
+            time.sleep(0.02)
+        found[0].suspend()
+        self._family += found
+
     def end(self, code: int = 0) -> tuple[str, str]:
         """Wait for its end, check that it left no process behind, and return what it wrote."""
         try:
@@ -252,6 +261,7 @@ async def test_web_app_streams_words_to_readers_that_come_and_go_until_ctrl_c(st
 async def test_web_app_that_is_interrupted_twice_ends_at_once_and_the_session_can_be_resumed(start):
     example = start("web_app", f"file:{SPEECH}", "0")
     address = example.until_told(r"running on (http://\S+)")
+    example.suspend_engine()
     await Events(f"{address}/events").until('"session"')
     example.process.send_signal(signal.SIGINT)
     example.until_told("Shutting down")
