@@ -65,7 +65,10 @@ def main() -> None:
         bench = Bench(given, Path(folder))
         undisturbed = bench.run("undisturbed", Fault("none", "", "stuck"))
         bench.sessions = place / "sessions"
-        bench.settings = {"TRANSCRIBER_STORAGE__EMERGENCY_SIZE": str(given.emergency)}
+        bench.settings = {
+            "TRANSCRIBER_STORAGE__EMERGENCY_SIZE": str(given.emergency),
+            "TRANSCRIBER_STORAGE__LEAST_FREE": "0",
+        }
 
         def strike(_core: psutil.Process) -> None:
             fill(place)

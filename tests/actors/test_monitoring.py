@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 THEM, ME = TrackName("them"), TrackName("me")
 MB = 1 << 20
-RULES = MonitoringRules(memory=100 * MB, cpu=80.0, buffer=0.8, lag=30.0, sustain=10.0)
+RULES = MonitoringRules(memory=100 * MB, cpu=80.0, buffer=0.8, lag=30.0, space=2.0, sustain=10.0)
 QUIET = TrackReading(captured=RATE, cursor=RATE, buffer=0.1)
 
 
@@ -22,6 +22,8 @@ class World:
         self.readings = {THEM: QUIET, ME: QUIET}
         self.resident = {"core": 50 * MB, "engine": 300 * MB}
         self.busy = 10.0
+        self.free: int | None = 10**12
+        self.recording = 0.0
         self.told: list[tuple[float, StateChanged]] = []
         self.gauges = Gauges()
 
@@ -31,13 +33,22 @@ class World:
     def cpu(self):
         return self.busy
 
+    def tracks(self):
+        """Return the readings; while it records, both tracks grow by a second each second."""
+        recorded = round(anyio.current_time() * self.recording * RATE)
+        return {
+            track: TrackReading(reading.captured + recorded, reading.cursor + recorded, reading.buffer)
+            for track, reading in self.readings.items()
+        }
+
     def tell(self, event):
         self.told.append((anyio.current_time(), event))
 
     def actor(self) -> Monitoring:
         return Monitoring(
-            tracks=lambda: self.readings,
+            tracks=self.tracks,
             processes=self,
+            free=lambda: self.free,
             tell=self.tell,
             gauges=self.gauges,
             rules=RULES,
@@ -136,3 +147,68 @@ async def test_a_lag_that_grows_is_said_to_grow():
     assert world.gauges.estimate() == math.inf
     [(_, event)] = world.told
     assert event.reason.endswith("an unknown time: the lag grows")
+
+
+HOUR_OF_BOTH = 3600 * 2 * RATE * 2
+"""Bytes that two tracks record in an hour."""
+
+
+def recording(free: float) -> World:
+    """Return a world that records two tracks at real pace, with space for so many hours."""
+    world = World()
+    world.recording = 1.0
+    world.free = round(free * HOUR_OF_BOTH)
+    return world
+
+
+async def test_space_that_will_soon_be_used_up_is_told_with_what_to_do():
+    world = recording(1.5)
+    await world.run(30.5)
+    [(_, event)] = world.told
+    assert (event.component, event.before, event.after, event.track) == ("space", "normal", "alert", None)
+    assert event.reason == (
+        "345.6 MB are free on the disk, enough for about 1.5 h at this pace: "
+        "free some space or name another --sessions folder"
+    )
+
+
+async def test_the_alert_of_space_is_over_once_there_is_clearly_enough():
+    world = recording(1.9)
+    await world.run(30)
+    world.free = round(2.4 * HOUR_OF_BOTH)
+    await world.run(30)
+    assert [event.after for _, event in world.told] == ["alert"]
+    world.free = round(2.6 * HOUR_OF_BOTH)
+    await world.run(30)
+    assert [event.after for _, event in world.told] == ["alert", "normal"]
+    assert world.told[-1][1].reason == "599.0 MB are free on the disk, enough for about 2.6 h at this pace"
+
+
+@pytest.mark.parametrize("free", [2.1, 100.0])
+async def test_space_for_long_enough_is_no_news(free):
+    world = recording(free)
+    await world.run(60)
+    assert world.told == []
+
+
+async def test_a_full_disk_lasts_no_time():
+    world = recording(0.0)
+    await world.run(30)
+    [(_, event)] = world.told
+    assert event.reason.startswith("0.0 MB are free on the disk, enough for about 0 min")
+
+
+async def test_where_nothing_is_recorded_little_space_is_enough():
+    world = recording(0.001)
+    world.recording = 0.0
+    await world.run(60)
+    assert world.told == []
+
+
+async def test_a_disk_that_does_not_answer_changes_no_alert_and_hides_no_other():
+    world = recording(1.0)
+    await world.run(30)
+    world.free, world.busy = None, 99.0
+    await world.run(30)
+    assert [event.component for _, event in world.told] == ["space", "cpu"]
+    assert world.gauges.raised == ["cpu", "space"]

@@ -257,3 +257,24 @@ def test_remove_deletes_a_session_and_nothing_that_is_written_or_is_none(session
     with pytest.raises(StorageError, match="not a session"):
         index.remove(precious)
     assert (precious / "file").exists()
+
+
+def test_a_complete_session_that_was_half_removed_is_still_one_and_goes_the_next_time(session, monkeypatch):
+    session.mark_clean()
+    session.close()
+
+    remove_tree = shutil.rmtree
+
+    def fail(path, **options):
+        if path == session.path:
+            raise OSError(5, "Input/output error", str(path))
+        remove_tree(path, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(index.shutil, "rmtree", fail)
+        with pytest.raises(StorageError, match="Input/output error"):
+            index.remove(session.path)
+    assert not (session.path / "audio").exists()
+    assert index.describe(session.path).state is SessionState.CLEAN
+    index.remove(session.path)
+    assert not session.path.exists()

@@ -7,12 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from transcriber.adapters import session_folder_index as index
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.cli import main
 from transcriber.core.wire import encode
+from transcriber.errors import StorageError
 from transcriber.events import Envelope, Event, GapFound, SegmentClosed, StateChanged
 from transcriber.types import RATE, Block, Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
@@ -373,6 +375,114 @@ def test_remove_refuses_a_session_that_is_being_recorded(sessions, transcriber):
     assert code == 5
     assert told == f"error: {STANDUP} is being recorded: stop it before you remove it\n"
     assert (sessions / STANDUP / "transcript.db").exists()
+
+
+@pytest.fixture
+def left(sessions):
+    """Return the names of the sessions that are there."""
+    return lambda: sorted(path.name for path in sessions.iterdir())
+
+
+def size_of(folder) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def unfinished(sessions):
+    """A session that was killed, older than the others."""
+    made = Made(sessions, "killed", datetime(2026, 11, 22, tzinfo=UTC), {THEM: []})
+    made.database.close()
+    made.folder.close()
+    return made.folder.id
+
+
+def test_prune_removes_the_oldest_beyond_a_size(sessions, transcriber, left):
+    limit = str(size_of(sessions / LECTURE))
+    code, out, told = transcriber("sessions", "prune", "--keep-bytes", limit, "--yes")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["SESSION", STANDUP]
+    assert told == f"removed {STANDUP}\n"
+    assert left() == [LECTURE]
+
+
+def test_prune_removes_what_is_too_old_by_the_settings(transcriber, left, monkeypatch):
+    monkeypatch.setattr("transcriber.adapters.session_retention.datetime", At(datetime(2026, 12, 1, 9, 20, tzinfo=UTC)))
+    monkeypatch.setenv("TRANSCRIBER_SESSION__KEEP_DAYS", "8")
+    assert transcriber("sessions", "prune", "--yes")[0] == 0
+    assert left() == [LECTURE]
+
+
+class At:
+    """A clock that stands still."""
+
+    def __init__(self, moment):
+        self.moment = moment
+
+    def now(self, _zone):
+        return self.moment
+
+
+def test_the_age_of_a_session_begins_at_its_end(transcriber, left, monkeypatch):
+    end = datetime(2026, 11, 23, 9, 15, 12, tzinfo=UTC)
+    monkeypatch.setattr("transcriber.adapters.session_retention.datetime", At(end.replace(day=24)))
+    assert transcriber("sessions", "prune", "--keep-days", "1", "--yes")[2].startswith("nothing to remove")
+    monkeypatch.setattr("transcriber.adapters.session_retention.datetime", At(end.replace(day=24, second=13)))
+    assert transcriber("sessions", "prune", "--keep-days", "1", "--yes")[2] == f"removed {STANDUP}\n"
+    assert left() == [LECTURE]
+
+
+def test_prune_only_says_what_it_would_remove_in_a_dry_run(transcriber, left):
+    before = left()
+    code, out, _ = transcriber("sessions", "prune", "--keep-bytes", "1", "--dry-run", "--yes")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["SESSION", STANDUP, LECTURE]
+    assert left() == before
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("n\n", 2), ("y\n", 0)])
+def test_prune_asks_first(answer, kept, transcriber, left, monkeypatch):
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: answer.strip())
+    assert transcriber("sessions", "prune", "--keep-bytes", "1")[0] == 0
+    assert len(left()) == kept
+
+
+def test_prune_keeps_what_is_unfinished_unless_it_is_asked(unfinished, transcriber, left):
+    assert transcriber("sessions", "prune", "--keep-bytes", "1", "--yes")[0] == 0
+    assert left() == [unfinished]
+    assert transcriber("sessions", "prune", "--keep-bytes", "1", "--unfinished", "--yes")[0] == 0
+    assert left() == []
+
+
+@pytest.mark.usefixtures("talk")
+def test_prune_never_removes_what_is_being_recorded(transcriber, left):
+    assert transcriber("sessions", "prune", "--keep-bytes", "1", "--unfinished", "--yes")[0] == 0
+    assert left() == ["2026-11-25T08-00-00Z-talk"]
+
+
+def test_prune_goes_on_after_one_that_cannot_be_removed(sessions, transcriber, left, monkeypatch):
+    remove = index.remove
+
+    def refuse(path):
+        if path == sessions / STANDUP:
+            raise StorageError("it does not go")
+        remove(path)
+
+    monkeypatch.setattr(index, "remove", refuse)
+    code, _, told = transcriber("sessions", "prune", "--keep-bytes", "1", "--yes")
+    assert code == 5
+    assert told.splitlines() == [
+        "error: it does not go",
+        f"removed {LECTURE}",
+        "error: 1 of 2 sessions could not be removed: see above",
+    ]
+    assert left() == [STANDUP]
+
+
+def test_prune_without_a_limit_is_wrong_usage(transcriber, left):
+    code, out, told = transcriber("sessions", "prune", "--yes")
+    assert (code, out) == (2, "")
+    assert "--keep-days" in told
+    assert len(left()) == 2
 
 
 @pytest.mark.parametrize("verb", ["show", "export", "verify", "remove"])

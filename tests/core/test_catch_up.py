@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcriber.core.catch_up import WINDOW, CatchUp
+from transcriber.core.catch_up import CatchUp
 
 
 def after(*readings: tuple[float, float]) -> CatchUp:
@@ -49,8 +49,3 @@ def test_only_the_last_half_minute_counts():
 def test_an_estimate_is_never_negative(lags):
     estimate = after(*enumerate(lags)).estimate()
     assert estimate is None or estimate >= 0
-
-
-def test_memory_is_bounded():
-    catch_up = after(*((now, 5.0) for now in range(1000)))
-    assert len(catch_up._readings) <= WINDOW + 1

@@ -27,7 +27,7 @@ def files(home):
     (home / "taken").write_text("a file where a folder should be")
     (home / "key.toml").write_text("[engine]\nmodle = 'tiny'\n")
     (home / "value.toml").write_text("[buffering]\nwatermark = 7\n")
-    (home / "quick.toml").write_text("[supervision]\ndelay = 0.0\n")
+    (home / "quick.toml").write_text("[supervision]\ndelay = 0.0\n[storage]\nleast_free = 0\n")
     (home / "broken.toml").write_text("[engine\n")
     return home
 
@@ -132,6 +132,14 @@ def test_a_full_disk_ends_the_run_and_keeps_what_it_took(transcriber, small_disk
     ended.failed(5, "No space left", "transcriber resume ")
     sizes = [path.stat().st_size for path in small_disk.glob("*/audio/*/*.wav")]
     assert sum(sizes) > 100_000
+
+
+@pytest.mark.usefixtures("files")
+def test_a_disk_that_is_nearly_full_is_said_before_anything_is_recorded(transcriber, small_disk):
+    ended = transcriber("run", "--source", "file:speech.flac", "--model", "small", "--sessions", small_disk / "new")
+    ended.failed(5, "0.6 MB are free", "storage.least_free asks for 200.0 MB", "--sessions")
+    assert not ended.stdout
+    assert list(small_disk.iterdir()) == []
 
 
 @pytest.mark.model

@@ -1,15 +1,18 @@
 """Monitoring: read the counters, keep the peaks, say when something is out of bounds and when it is over."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 
+from transcriber.core import space
 from transcriber.core.alerts import Alert
 from transcriber.core.catch_up import CatchUp
+from transcriber.core.trend import Trend
 from transcriber.events import StateChanged
-from transcriber.types import RATE, TrackName
+from transcriber.types import RATE, SAMPLE_BYTES, TrackName
 
 CLEAR = 0.8
 """Share of its threshold that a value must fall below before its alert is over."""
@@ -31,12 +34,16 @@ class TrackReading:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringRules:
-    """When to alert: bytes, per cent of all cores, share of the pool, seconds. `sustain` seconds above it first."""
+    """When to alert: bytes, per cent of all cores, share of the pool, seconds of lag, hours that the space lasts.
+
+    It is beyond that for `sustain` seconds first.
+    """
 
     memory: float
     cpu: float
     buffer: float
     lag: float
+    space: float
     sustain: float = 10.0
 
 
@@ -58,6 +65,8 @@ class Gauges:
 
     peak_memory: dict[str, int] = field(default_factory=dict[str, int])
     catch_up: dict[TrackName, CatchUp] = field(default_factory=dict[TrackName, CatchUp])
+    growth: Trend = field(default_factory=lambda: Trend(space.WINDOW))
+    """Bytes of audio that were captured in all: a transcript adds some 2 % to that."""
     alerts: dict[tuple[str, TrackName | None], Alert] = field(default_factory=dict[tuple[str, TrackName | None], Alert])
 
     @property
@@ -73,10 +82,14 @@ class Gauges:
 
 @dataclass(slots=True, kw_only=True)
 class Monitoring:
-    """Measures every `interval` seconds, for ever. `tell` hears of alerts, and returns at once."""
+    """Measures every `interval` seconds, for ever. `tell` hears of alerts. All that it is given answers at once.
+
+    `free` returns the space on the disk of the session in bytes, or None while that is not known.
+    """
 
     tracks: Callable[[], Mapping[TrackName, TrackReading]]
     processes: Processes
+    free: Callable[[], int | None]
     tell: Callable[[StateChanged], None]
     gauges: Gauges
     rules: MonitoringRules
@@ -97,13 +110,24 @@ class Monitoring:
                 self._judge(alert, resident, now, f"core uses {resident >> 20} MB")
         cpu = self.processes.cpu()
         self._judge(self._alert("cpu", rules.cpu), cpu, now, f"{cpu:.0f} % of all cores are busy")
-        for track, reading in self.tracks().items():
+        tracks = self.tracks()
+        for track, reading in tracks.items():
             catch_up = gauges.catch_up.setdefault(track, CatchUp())
             catch_up.take(reading.lag, now)
             full = f"{reading.buffer:.0%} of the buffer is in use"
             self._judge(self._alert("buffer", rules.buffer, track), reading.buffer, now, full)
             behind = f"{reading.lag:.0f} s behind, {_eta(catch_up.estimate())}"
             self._judge(self._alert("lag", rules.lag, track), reading.lag, now, behind)
+        gauges.growth.take(sum(reading.captured for reading in tracks.values()) * SAMPLE_BYTES, now)
+        if (free := self.free()) is not None:
+            self._judge_space(free, now)
+
+    def _judge_space(self, free: int, now: float) -> None:
+        left = space.lasts(free, self.gauges.growth.slope())
+        # As the others are, an alert is about too much of something: of what is asked for, by what there is.
+        shortage = self.rules.space * space.HOUR / left if left else math.inf
+        remedy = f": {space.REMEDY}" if shortage > 1 else ""
+        self._judge(self._alert("space", 1.0), shortage, now, space.space_in_words(free, left) + remedy)
 
     def _alert(self, name: str, threshold: float, track: TrackName | None = None) -> Alert:
         alert = Alert(name, threshold, threshold * CLEAR, self.rules.sustain, track)

@@ -128,8 +128,8 @@ def remove(path: Path) -> None:
     lock = SessionLock.acquire(path / "lock")
     try:
         shutil.rmtree(emergencies_of(path, manifest), ignore_errors=True)
-        # Last of all what makes it a session, so that one half removed is still found and can be removed again.
-        last = {path / "lock", path / "session.json"}
+        # Last of all what makes it a session, and a complete one: half removed it is still found, and removed again.
+        last = {path / name for name in ("lock", "session.json", "clean")}
         for item in set(path.iterdir()) - last:
             shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
         lock.release()  # Windows deletes no open file

@@ -23,6 +23,7 @@ from transcriber.app.emergency import EmergencySpace
 from transcriber.app.engine import EngineSupply, check_model, language_of, make_client, start_timeout
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
+from transcriber.app.retention import make_room
 from transcriber.app.services import Services
 from transcriber.app.session import AnyTrack, Session
 from transcriber.app.track import RecordedTrack, Track
@@ -72,11 +73,12 @@ async def recording(settings: Settings, log: Log, duration: float | None = None)
     Raises:
         ConfigError: a setting or a name is wrong.
         SourceError: a source cannot be opened, nor any of its fallbacks.
-        StorageError: the session's folder cannot be made.
+        StorageError: the session's folder cannot be made, or too little space is free on its disk.
 
     """
     async with AsyncExitStack() as resources:
         await check_model(settings.engine)
+        await make_room(settings, log)
         now = _Now(anyio.current_time(), datetime.now(UTC))
         opened = [await _open_source(track, settings, duration, now, resources) for track in settings.tracks]
         folder = await anyio.to_thread.run_sync(partial(_create_folder, settings, opened))

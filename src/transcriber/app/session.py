@@ -11,9 +11,11 @@ from typing import Protocol, cast
 import anyio
 
 from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, TrackReading
+from transcriber.adapters.free_space import SpaceProbe
 from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import in_one_line
+from transcriber.app.retention import Retention
 from transcriber.app.services import Services, TrackEngine
 from transcriber.core import component_states as states
 from transcriber.errors import SourceError, StorageError, TranscriberError
@@ -235,6 +237,7 @@ class Session:
             self.supply.child(),
             always(name="monitoring", start=self._monitoring),
             always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked)),
+            *(() if self.started.resumed else Retention(self.services.settings, self.services.log).children()),
         )
         return self._supervisor("services", children, self._services_event)
 
@@ -243,6 +246,7 @@ class Session:
         return Monitoring(
             tracks=lambda: {track.name: track.reading() for track in self.tracks},
             processes=ProcessProbe(self.services.client.rss),
+            free=SpaceProbe(self.services.folder.path).free,
             tell=self.services.reporter.tell,
             gauges=self.gauges,
             rules=MonitoringRules(
@@ -250,6 +254,7 @@ class Session:
                 cpu=given.cpu_threshold,
                 buffer=given.buffer_threshold,
                 lag=given.lag_threshold,
+                space=given.space_threshold,
             ),
             interval=given.interval,
         )

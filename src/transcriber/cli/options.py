@@ -28,11 +28,12 @@ def setting(flag: str, key: str, metavar: str | None = None) -> Decorator:
         if value is not None:
             ctx.meta.setdefault(_META, {})[key] = (flag, value)
 
-    choices = get_args(get_args(KEYS[key])[0])
+    kind = get_args(KEYS[key])[0]
+    choices = get_args(kind)
     return click.option(
         flag,
         f"_{key.replace('.', '_')}",
-        type=click.Choice(choices) if choices else str,
+        type=click.Choice(choices) if choices else kind,
         metavar=metavar,
         help=descriptions()[key].replace("`", ""),
         callback=remember,

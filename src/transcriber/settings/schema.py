@@ -47,6 +47,24 @@ class Session(Section, frozen=True, kw_only=True):
             extra={"accepted": f"at most {MAX_LENGTH} letters, digits, '.', '_', '-'"},
         ),
     ] = ""
+    keep_days: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=36_500.0,
+            description="Days after which a complete session is removed, at the start of a run or by `sessions prune`; "
+            "0 keeps it.",
+        ),
+    ] = 0.0
+    keep_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * 1024 * GIB,
+            description="Bytes of complete sessions beyond which the oldest are removed in the same way; 0 for no "
+            "limit.",
+        ),
+    ] = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be part of a folder's name on every platform."""
@@ -145,6 +163,14 @@ class Storage(Section, frozen=True, kw_only=True):
     emergency_folder: Annotated[
         str, Meta(description="Folder for that, best on another disk; empty for one in the session's own.")
     ] = ""
+    least_free: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024 * GIB,
+            description="Bytes that must be free on the disk of the sessions for a recording to begin; 0 for none.",
+        ),
+    ] = 200_000_000
 
     @property
     def emergency_place(self) -> Path | None:
@@ -276,6 +302,14 @@ class Monitoring(Section, frozen=True, kw_only=True):
         float,
         Meta(ge=1.0, le=3600.0, description="Seconds that the transcript may be behind before it raises an alert."),
     ] = 30.0
+    space_threshold: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=1000.0,
+            description="Hours that the free space must last, at the pace of the recording, for no alert to be raised.",
+        ),
+    ] = 2.0
 
 
 class Logs(Section, frozen=True, kw_only=True):

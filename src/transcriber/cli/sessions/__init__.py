@@ -1,7 +1,7 @@
-"""`transcriber sessions`: what was recorded, and what to do with it. Nothing here changes a session, but `remove`."""
+"""`transcriber sessions`: what was recorded, and what to do with it. Only `remove` and `prune` change anything."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,13 @@ from transcriber.adapters import session_folder_index as index
 from transcriber.adapters.recovery_verify import verify as verify_session
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionEntry, SessionState
+from transcriber.adapters.session_retention import sessions_to_remove
 from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.retention import retention_rules
 from transcriber.cli import options
 from transcriber.cli.sessions import overview, states
 from transcriber.cli.sessions.reading import read_document, read_states, stem
+from transcriber.cli.view import wording
 from transcriber.core.document import FORMATS
 from transcriber.core.stamps import clock
 from transcriber.errors import StorageError
@@ -37,7 +40,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def command() -> None:
-    """List, show, export, verify, search or remove sessions. SESSION is an id, the start of one, a name or a folder."""
+    """List, show, export, verify, search, remove or prune sessions.
+
+    SESSION is an id, the start of one, a name or a folder.
+    """
 
 
 @command.command("list")
@@ -138,6 +144,44 @@ def remove(config: Path | None, session: str, *, yes: bool) -> None:
     if yes or click.confirm(f"Delete {entry.id} ({length}, {overview.megabytes(entry.size)}) for good?", err=True):
         index.remove(entry.path)
         click.echo(f"removed {entry.id}", err=True)
+
+
+@command.command()
+@located
+@options.setting("--keep-days", "session.keep_days", "DAYS")
+@options.setting("--keep-bytes", "session.keep_bytes", "BYTES")
+@click.option("--unfinished", is_flag=True, help="Also those that `transcriber resume` could finish.")
+@click.option("--dry-run", is_flag=True, help="Only say which would be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(config: Path | None, *, unfinished: bool, dry_run: bool, yes: bool) -> None:
+    """Delete for good the sessions that are not to be kept any longer. One that is being recorded never goes."""
+    settings = options.load_settings(config)
+    rules = retention_rules(settings, unfinished=unfinished)
+    if not rules.limited:
+        raise click.UsageError("nothing says what to keep: give --keep-days or --keep-bytes, or set session.keep_days")
+    entries = sessions_to_remove(settings.session.place, rules)
+    if not entries:
+        click.echo(f"nothing to remove in {settings.session.place}", err=True)
+        return
+    click.echo("\n".join(overview.table(entries)))
+    size = overview.megabytes(sum(entry.size for entry in entries))
+    if not dry_run and (yes or click.confirm(f"Delete these ({size}) for good?", err=True)):
+        _remove_all(entries)
+
+
+def _remove_all(entries: Sequence[SessionEntry]) -> None:
+    """Remove what can be removed, and then say what could not."""
+    failed = 0
+    for entry in entries:
+        try:
+            index.remove(entry.path)
+        except StorageError as error:
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+        else:
+            click.echo(f"removed {entry.id}", err=True)
+    if failed:
+        raise StorageError(f"{failed} of {wording.count(len(entries), 'session')} could not be removed: see above")
 
 
 def _parent(config: Path | None) -> Path:
