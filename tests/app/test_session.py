@@ -12,7 +12,7 @@ from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
-from transcriber.app.session import cause
+from transcriber.app.reporting import cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
 from transcriber.settings import Supervision, Track

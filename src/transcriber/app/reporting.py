@@ -244,3 +244,15 @@ def brief(error: BaseException) -> str:
 def in_one_line(error: BaseException) -> str:
     """Return the message of an error, whatever it holds, in one line."""
     return " ".join(str(error).split())
+
+
+def cause(error: Exception) -> TranscriberError:
+    """Return the first error with a remedy in a group, else one that names what failed."""
+    leaves: list[Exception] = [error]
+    for leaf in leaves:
+        if isinstance(leaf, TranscriberError):
+            return leaf
+        if isinstance(leaf, ExceptionGroup):
+            leaves.extend(cast("ExceptionGroup[Exception]", leaf).exceptions)
+    first = next(leaf for leaf in leaves if not isinstance(leaf, ExceptionGroup))
+    return TranscriberError(f"unexpected {type(first).__name__}: {in_one_line(first)}; the log says where")

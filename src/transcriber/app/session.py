@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 import anyio
 
@@ -14,7 +14,7 @@ from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, T
 from transcriber.adapters.free_space import SpaceProbe
 from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
-from transcriber.app.reporting import in_one_line
+from transcriber.app.reporting import cause
 from transcriber.app.retention import Retention
 from transcriber.app.services import Services, TrackEngine
 from transcriber.core import component_states as states
@@ -287,15 +287,3 @@ class Session:
             self.services.reporter.supervised(event)
         else:
             self.services.reporter.supervised(event, track.name, track.choices)
-
-
-def cause(error: Exception) -> TranscriberError:
-    """Return the first error with a remedy in a group, else one that names what failed."""
-    leaves: list[Exception] = [error]
-    for leaf in leaves:
-        if isinstance(leaf, TranscriberError):
-            return leaf
-        if isinstance(leaf, ExceptionGroup):
-            leaves.extend(cast("ExceptionGroup[Exception]", leaf).exceptions)
-    first = next(leaf for leaf in leaves if not isinstance(leaf, ExceptionGroup))
-    return TranscriberError(f"unexpected {type(first).__name__}: {in_one_line(first)}; the log says where")
