@@ -1,8 +1,8 @@
-"""Every file of a session cut short and with bits turned over: is it noticed, what is kept, and is it whole again?
+"""Cut each file of a session short, and turn single bits over: what is noticed, what is kept, what is whole again.
 
     cd benchmarks && python -m faults.damage [--flips 1000] [--step 1024] [--seed 1] [--without journal|audio|emergency]
 
-A finished session, and one that was killed while its disk failed, so that its emergency files hold a part of it. Each is
+A finished session, and one killed while its disk failed, so that its emergency files hold a part of it. Each is
 damaged in a fresh copy: each file cut at each multiple of `--step` bytes, and `--flips` single bits anywhere. Then
 `verify`, recovery, recovery again, and `verify`. `--without` takes a protection away, to show that the bench can fail.
 Linux, with a C compiler; the sessions are made by two short runs with the model of the `offline` extra.
@@ -148,7 +148,9 @@ class Original:
             spans = [(wav.byte_offset(start), wav.byte_offset(end - 1) + 2, end - start) for start, end in self.vouched]
             return sum(length for first, last, length in spans if damage.touches(first, last))
         if damage.file == Path("emergency") / TRACK:
-            return sum(end - max(start, durable) for first, last, start, end in self.held if damage.touches(first, last))
+            return sum(
+                end - max(start, durable) for first, last, start, end in self.held if damage.touches(first, last)
+            )
         return 0
 
 
@@ -230,6 +232,12 @@ def compare(original: Original, damage: Damage, copy: Path, outcome: Outcome, *,
     if wrong:
         outcome.marks.append("wrong samples")
         outcome.notes.append(f"{wrong} samples are not what was recorded")
+    for track, position, *_ in content.rows["cursor"]:
+        kept = {row[1] for row in content.rows["segments"]}
+        gone = [row[1] for row in original.content.rows["segments"] if row[2] == track and row[4] <= position]
+        if unsaid := [name for name in gone if name not in kept]:
+            outcome.marks.append("text lost")
+            outcome.notes.append(f"the cursor is behind segments that are not there: {unsaid}")
     same = content == original.content and read_manifest(copy) == read_manifest(original.path)
     if not noticed and not same:
         tables = [table for table in TABLES if content.rows[table] != original.content.rows[table]]
@@ -268,10 +276,19 @@ def campaign(name: str, original: Original, given: argparse.Namespace, folder: P
 
 
 COLUMNS = (
-    *("copies", "noticed", "unnoticed", "unnoticed, and it matters", "sound lost", "lost too much", "wrong samples"),
+    *(
+        "copies",
+        "noticed",
+        "unnoticed",
+        "unnoticed, and it matters",
+        "sound lost",
+        "lost too much",
+        "wrong samples",
+        "text lost",
+    ),
     *("transcript anew", "changed twice", "not sound", "refused", "crashed"),
 )
-WRONG = ("lost too much", "wrong samples", "changed twice", "not sound", "crashed")
+WRONG = ("lost too much", "wrong samples", "text lost", "changed twice", "not sound", "crashed")
 
 
 class _Anything(int):

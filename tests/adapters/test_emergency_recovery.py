@@ -11,10 +11,13 @@ from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
+from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.adapters.session_folder_index import remove
 from transcriber.adapters.transcript_db import TranscriptDatabase
-from transcriber.core import piece_codec, wav
+from transcriber.adapters.transcript_entry import Entry
+from transcriber.core import piece_codec, wav, wire
+from transcriber.events import Envelope, StateChanged
 from transcriber.types import Block, Coverage, Gap, GapReason, Position, TrackName
 
 THEM = TrackName("them")
@@ -155,3 +158,29 @@ def test_to_remove_a_session_removes_its_emergency_files_wherever_they_are(sessi
     remove(session.path)
     assert not session.emergencies.exists()
     assert not session.path.exists()
+
+
+def test_a_damaged_piece_is_a_gap_and_those_after_it_are_kept(session):
+    record(session, block(0, 400))
+    hold(session, block(400, 600), block(600, 800), block(800, 900))
+    content = bytearray(session.emergency(THEM).read_bytes())
+    content[content.index(sound(600, 800))] ^= 1
+    session.emergency(THEM).write_bytes(content)
+    assert any(f"emergency/{THEM}" in finding for finding in verify(session).findings)
+    assert recover(session).tracks[0].damage == [Gap(Position(600), Position(800), GapReason.DAMAGE)]
+    pieces, extent = on_disk(session)
+    assert extent.durable == 900
+    assert b"".join(piece.pcm for piece in pieces if isinstance(piece, Block)) == sound(0, 600) + sound(800, 900)
+
+
+def test_an_entry_of_the_transcript_is_not_merged_without_the_one_before_it(session):
+    envelope = Envelope(7, 0.0, StateChanged("lag", "normal", "alert", "so"))
+    entry = Entry(envelope, wire.encode(envelope), Coverage(Position(900), 900, 0, 0), THEM)
+    session.emergencies.mkdir(parents=True, exist_ok=True)
+    TranscriptDatabase.open(session.database).close()
+    EmergencyFile(session.transcript_emergency, 1 << 16).append([entry.held(after=6)])
+    recover(session)
+    database = TranscriptDatabase.open(session.database)
+    assert database.cursor(THEM).position == 0
+    assert database.reserve().start > 7
+    database.close()

@@ -79,3 +79,16 @@ def test_what_is_no_such_file_holds_nothing(data):
 def test_an_empty_record_is_refused():
     with pytest.raises(ValueError, match="has content"):
         record_log.encode(b"", 1)
+
+
+def test_what_is_whole_after_damage_is_salvaged_and_the_damage_is_named():
+    whole = bytearray(fill(1, [b"first", b"second", b"third"]) + bytes(4096))
+    whole[whole.index(b"second")] ^= 1
+    found = list(record_log.salvage(lambda offset, size: bytes(whole[offset : offset + size])))
+    assert found == [b"first", record_log.Damage(3 * SLOT), b"third"]
+
+
+def test_what_an_earlier_filling_left_behind_is_not_salvaged():
+    old, new = fill(1, [b"a", b"b", b"c"]), fill(4, [b"d"])
+    data = new + old[len(new) :]
+    assert list(record_log.salvage(lambda offset, size: data[offset : offset + size])) == [b"d"]

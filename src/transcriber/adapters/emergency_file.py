@@ -6,7 +6,7 @@ failed is never repeated, because the kernel has forgotten what it did not write
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,20 @@ def records(path: Path) -> Sequence[bytes]:
         StorageError: it cannot be read.
 
     """
+    return _read_with(path, lambda read: [content for _, content in record_log.scan(read)])
+
+
+def salvaged(path: Path) -> Sequence[bytes | record_log.Damage]:
+    """Return the same, with what is whole after a record that is not, and with the damage in its place.
+
+    Raises:
+        StorageError: it cannot be read.
+
+    """
+    return _read_with(path, lambda read: list(record_log.salvage(read)))
+
+
+def _read_with[T](path: Path, scan: Callable[[record_log.ReadAt], list[T]]) -> Sequence[T]:
     try:
         with path.open("rb") as file:
 
@@ -147,7 +161,7 @@ def records(path: Path) -> Sequence[bytes]:
                 file.seek(offset)
                 return file.read(size)
 
-            return [content for _, content in record_log.scan(read)]
+            return scan(read)
     except FileNotFoundError:
         return []
     except OSError as error:

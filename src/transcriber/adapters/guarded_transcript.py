@@ -50,6 +50,7 @@ class GuardedTranscript:
         self._state = Disk.NORMAL
         self._waiting: list[Entry] = []
         self._reserved = 0
+        self._newest = 0  # number of the event that was stored last, or waits
         self._pause = FIRST_TRY
         self._next_try = 0.0
 
@@ -68,12 +69,15 @@ class GuardedTranscript:
         """
         if self.at_home or (anyio.current_time() >= self._next_try and await self.come_home()):
             try:
-                return await self._run(partial(entry.store, self._database))
+                news = await self._run(partial(entry.store, self._database))
             except StorageError as error:
                 if not self._most_waiting:
                     raise
                 self._pause = FIRST_TRY
                 self._change(Disk.EMERGENCY, str(error))
+            else:
+                self._newest = entry.envelope.seq if entry.envelope else self._newest
+                return news
         if anyio.current_time() >= self._next_try:
             self._next_try = anyio.current_time() + self._pause
             self._pause = min(2 * self._pause, LAST_TRY)
@@ -83,6 +87,7 @@ class GuardedTranscript:
             )
         self._waiting.append(entry)
         await self._hold(entry)
+        self._newest = entry.envelope.seq if entry.envelope else self._newest
         return True
 
     async def reserve(self) -> range:
@@ -152,7 +157,7 @@ class GuardedTranscript:
         """Put an entry that waits into the emergency file; without one, memory is all there is."""
         if self._emergency is not None:
             try:
-                await self._emergency_disk.run(partial(self._emergency.append, [entry.held()]))
+                await self._emergency_disk.run(partial(self._emergency.append, [entry.held(self._newest)]))
             except StorageError as error:
                 self._change(Disk.LOST, str(error))
             else:

@@ -49,7 +49,7 @@ def recover(session: SessionFolder) -> RecoveryReport:
         rebuilt = _recover_database(session)
         database = TranscriptDatabase.open(session.database)
         try:
-            merged = _merge_transcript(session, database)
+            merged = 0 if rebuilt else _merge_transcript(session, database)
             tracks = [_recover_track(session, track, database) for track in _with_folders(session)]
         finally:
             database.close()
@@ -64,20 +64,25 @@ def recover(session: SessionFolder) -> RecoveryReport:
 
 def _merge_transcript(session: SessionFolder, database: TranscriptDatabase) -> int:
     """Store what the emergency file holds of the transcript; return how many entries were new."""
-    entries = [Entry.of(content) for content in emergency_file.records(session.transcript_emergency)]
-    numbers = [entry.envelope.seq for entry in entries if entry.envelope is not None]
+    held = [content for content in emergency_file.salvaged(session.transcript_emergency) if isinstance(content, bytes)]
+    numbers = [entry.envelope.seq for entry in map(Entry.of, held) if entry.envelope is not None]
     if numbers:
         database.reserve_up_to(max(numbers) + RESERVED)
     stored = 0
-    for entry in entries:
+    # None after one that is missing, here or in the database: it would move the cursor over what that one said, which
+    # is transcribed again instead.
+    for content in emergency_file.records(session.transcript_emergency):
+        if not Entry.follows(content, database):
+            break
         with suppress(ValueError):  # it contradicts what is there: the database had more than was known
-            stored += entry.store(database)
+            stored += Entry.of(content).store(database)
     return stored
 
 
 def _recover_track(session: SessionFolder, track: TrackName, database: TranscriptDatabase) -> RecoveredTrack:
     recovery = TrackRecovery(track, session.audio(track), session.journal(track), session.damaged)
-    held = [piece_codec.decode(content) for content in emergency_file.records(session.emergency(track))]
+    found = emergency_file.salvaged(session.emergency(track))
+    held = [piece_codec.decode(content) for content in found if isinstance(content, bytes)]
     return recovery.run(database.cursor(track).position, held)
 
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class TrackRecovery:
     def run(self, at_least: Position, held: Sequence[Block | Gap] = ()) -> RecoveredTrack:
         """Repair the track; `at_least` is the position up to which it is known to have been recorded.
 
-        `held` is what the emergency file has of it, in order.
+        `held` is what the emergency file has of it, in order; a hole in it is damage.
         """
         before = self._journal_file.read_bytes() if self._journal_file.exists() else b""
         found = list(journal.scan(before))
@@ -76,7 +76,7 @@ class TrackRecovery:
         try:
             if held[0].start > before:
                 writer.append([Gap(before, held[0].start, GapReason.DAMAGE)])
-            writer.append(held)
+            writer.append(list(_without_holes(held)))
             if at_least > writer.acknowledged.durable:
                 writer.append([Gap(writer.acknowledged.durable, at_least, GapReason.DAMAGE)])
             writer.record(journal.End(writer.acknowledged.durable))
@@ -133,6 +133,15 @@ class TrackRecovery:
         if crc is None:
             raise OSError(errno.EIO, "samples that were there are gone", str(self._audio / wav.file_name(span.index)))
         return crc
+
+
+def _without_holes(held: Sequence[Block | Gap]) -> Iterator[Block | Gap]:
+    position = held[0].start
+    for piece in held:
+        if piece.start > position:
+            yield Gap(position, piece.start, GapReason.DAMAGE)
+        yield piece
+        position = max(position, piece.end)
 
 
 def wav_files(audio: Path) -> Sequence[int]:

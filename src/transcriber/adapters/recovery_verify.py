@@ -8,11 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 
+from transcriber.adapters import emergency_file
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.recovery_track import checksum, wav_files
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
-from transcriber.core import journal, wav
+from transcriber.core import journal, record_log, wav
 from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Coverage, Gap, GapReason, Position, TrackName, seconds
 
@@ -65,6 +66,7 @@ def verify(session: SessionFolder) -> VerifyReport:
                 findings += _check_coverage(connection, track, extent, coverages[track])
     except (sqlite3.DatabaseError, StorageError) as error:
         findings.append(f"transcript.db: {error}")
+    findings += _check_emergencies(session)
     ledgers = [
         VerifiedTrack(track, extent.durable, _length(extent.gaps), coverages.get(track, Coverage()))
         for track, extent in extents.items()
@@ -103,8 +105,13 @@ class _TrackCheck:
                 yield f"{where}: {error}"
                 if isinstance(record, journal.Audio | Gap):
                     self.extent.durable = record.end
-            if isinstance(record, journal.Audio):
-                yield from self._check_audio(record)
+            match record:
+                case journal.Audio():
+                    yield from self._check_audio(record)
+                case Gap():  # what is gone may have left samples behind that are not what was recorded
+                    self._ends |= {span.index: span.end for span in wav.spans(record.start, record.end)}
+                case _:
+                    pass
         if self._ended and content and not self.extent.ended:
             yield f"journal/{self._track}: does not say that the track ended: records are missing"
 
@@ -130,6 +137,13 @@ class _TrackCheck:
             if wav.whole_samples(size) > known:
                 unknown = wav.whole_samples(size) - known
                 yield f"audio/{self._track}/{path.name}: {unknown} samples that the journal does not know"
+
+
+def _check_emergencies(session: SessionFolder) -> Iterator[str]:
+    for file in (*map(session.emergency, session.tracks), session.transcript_emergency):
+        for found in emergency_file.salvaged(file):
+            if isinstance(found, record_log.Damage):
+                yield f"emergency/{file.name}: what is at byte {found.offset} is not what was written"
 
 
 def _check_database(connection: sqlite3.Connection) -> Iterator[str]:

@@ -9,6 +9,7 @@ damaged/              what recovery set aside            emergency/TRACK   space
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,7 @@ class SessionFolder:
 
         Raises:
             ConfigError: a name is unsafe, or two tracks have names that some file systems do not tell apart.
-            StorageError: the folder cannot be made.
+            StorageError: the folder cannot be made. Nothing of it is left.
 
         """
         created = created or datetime.now(UTC)
@@ -101,6 +102,7 @@ class SessionFolder:
             try:
                 parent.mkdir(disk_files.FOLDER_MODE, parents=True, exist_ok=True)
                 path = _make_unique(parent, wanted)
+                undo.callback(shutil.rmtree, path, ignore_errors=True)
                 lock = SessionLock.acquire(path / "lock")
                 undo.callback(lock.release)
                 for folder in (path / "journal", path / "audio", *(path / "audio" / track.name for track in tracks)):

@@ -15,13 +15,15 @@ from transcriber.types import Coverage, Position, TrackName, Word
 class Held(msgspec.Struct, frozen=True, array_like=True):
     """An entry as it lies in the emergency file: the JSON line of an event and a track's coverage, if there are.
 
-    A line has milliseconds; `positions` are the event's own, to the sample.
+    A line has milliseconds; `positions` are the event's own, to the sample. `after` is the number of the event that was
+    stored before it, 0 if that is not known: without that one it must not be stored, or it would hide that it is gone.
     """
 
     line: str
     positions: list[int]
     track: str | None = None
     coverage: tuple[int, int, int, int] | None = None
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,12 @@ class Entry:
     coverage: Coverage | None
     track: TrackName | None
 
-    def held(self) -> bytes:
-        """Return the entry as bytes."""
+    def held(self, after: int = 0) -> bytes:
+        """Return the entry as bytes; `after` is the number of the event stored before it, 0 if that is not known."""
         coverage = self.coverage
         figures = coverage and (coverage.position, coverage.transcribed, coverage.silence, coverage.missing)
         positions = _positions(self.envelope.event) if self.envelope else []
-        return msgspec.json.encode(Held(self.line, positions, self.track, figures))
+        return msgspec.json.encode(Held(self.line, positions, self.track, figures, after))
 
     @classmethod
     def of(cls, content: bytes) -> "Entry":
@@ -55,6 +57,12 @@ class Entry:
         track = TrackName(held.track) if held.track is not None else None
         coverage = held.coverage and Coverage(Position(held.coverage[0]), *held.coverage[1:])
         return cls(envelope, held.line, coverage, track)
+
+    @staticmethod
+    def follows(content: bytes, database: TranscriptDatabase) -> bool:
+        """Tell whether the event before the entry that `held` made bytes of is stored, as far as that is known."""
+        after = msgspec.json.decode(content, type=Held).after
+        return not after or any(number == after for number, _ in database.events(after - 1, limit=1))
 
     def store(self, database: TranscriptDatabase) -> bool:
         """Store it; return whether it was not stored before."""

@@ -13,6 +13,7 @@ write that header anew, with a number that was never given: what an earlier fill
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 SLOT = 64
 """Bytes to which everything is aligned; it divides every sector size, so a header is written whole or not at all."""
@@ -20,9 +21,17 @@ SLOT = 64
 _MAGIC = b"TrE1"
 _HEADER = struct.Struct("<4s4xQII36x")
 _CRC = struct.Struct("<I")
+_READ_BYTES = 1 << 20
 
 type ReadAt = Callable[[int, int], bytes]
 """Returns up to so many bytes at an offset: `(offset, size)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something at `offset` that was a record once, and is not whole; or records are missing there."""
+
+    offset: int
 
 
 def opening(first: int) -> bytes:
@@ -66,6 +75,46 @@ def scan(read: ReadAt) -> Iterator[tuple[int, bytes]]:
         yield offset, content
         sequence += 1
         offset += room(content)
+
+
+def salvage(read: ReadAt) -> Iterator[bytes | Damage]:
+    """Yield the content of every record that is whole, in order, also of those after damage, which is named.
+
+    What an earlier filling left is told by its numbers, which are lower. Only where the beginning is damaged, and no
+    record of the newest filling is there to compare with, are records of the one before among those that are given.
+    """
+    expected, offset = first_number(read), SLOT
+    if expected is None:
+        yield Damage(0)
+    while (at := _next_header(read, offset)) is not None:
+        found = _decode(read(at, SLOT))
+        offset = at + SLOT
+        if found is None:
+            yield Damage(at)
+            continue
+        sequence, length, crc = found
+        if not length or (expected is not None and sequence < expected):
+            return
+        content = read(offset, length)
+        whole = len(content) == length and zlib.crc32(content) == crc
+        if not whole or (expected is not None and sequence > expected):
+            yield Damage(at)
+        if whole:
+            yield content
+        expected = sequence + 1
+        offset += length + -length % SLOT
+
+
+def _next_header(read: ReadAt, offset: int) -> int | None:
+    """Return where, from `offset` on, the next slot begins as a header does."""
+    while part := read(offset, _READ_BYTES):
+        at = part.find(_MAGIC)
+        while at >= 0 and at % SLOT:
+            at = part.find(_MAGIC, at + 1)
+        if at >= 0:
+            return offset + at
+        offset += len(part)
+    return None
 
 
 def _header(sequence: int, content: bytes) -> bytes:
