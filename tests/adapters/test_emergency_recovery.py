@@ -17,7 +17,7 @@ from transcriber.adapters.session_folder_index import remove
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec, wav, wire
-from transcriber.events import Envelope, StateChanged
+from transcriber.events import Envelope, GapFound, StateChanged
 from transcriber.types import Block, Coverage, Gap, GapReason, Position, TrackName
 
 THEM = TrackName("them")
@@ -183,4 +183,20 @@ def test_an_entry_of_the_transcript_is_not_merged_without_the_one_before_it(sess
     database = TranscriptDatabase.open(session.database)
     assert database.cursor(THEM).position == 0
     assert database.reserve().start > 7
+    database.close()
+
+
+def test_an_entry_that_is_stored_already_does_not_hold_up_those_after_it(session):
+    gap = GapFound(THEM, Gap(Position(0), Position(100), GapReason.DEVICE))
+    again, news = Envelope(7, 0.0, gap), Envelope(8, 0.0, StateChanged("lag", "normal", "alert", "so"))
+    database = TranscriptDatabase.open(session.database)
+    database.apply(Envelope(6, 0.0, gap), wire.encode(Envelope(6, 0.0, gap)))
+    database.close()
+    session.emergencies.mkdir(parents=True, exist_ok=True)
+    file = EmergencyFile(session.transcript_emergency, 1 << 16)
+    for envelope, after in ((again, 6), (news, 7)):
+        file.append([Entry(envelope, wire.encode(envelope), None, None).held(after)])
+    recover(session)
+    database = TranscriptDatabase.open(session.database)
+    assert [number for number, _ in database.events()] == [6, 8]
     database.close()

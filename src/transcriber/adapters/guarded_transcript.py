@@ -76,7 +76,8 @@ class GuardedTranscript:
                 self._pause = FIRST_TRY
                 self._change(Disk.EMERGENCY, str(error))
             else:
-                self._newest = entry.envelope.seq if entry.envelope else self._newest
+                if news and entry.envelope is not None:
+                    self._newest = entry.envelope.seq
                 return news
         if anyio.current_time() >= self._next_try:
             self._next_try = anyio.current_time() + self._pause
@@ -87,7 +88,8 @@ class GuardedTranscript:
             )
         self._waiting.append(entry)
         await self._hold(entry)
-        self._newest = entry.envelope.seq if entry.envelope else self._newest
+        if entry.envelope is not None:
+            self._newest = entry.envelope.seq
         return True
 
     async def reserve(self) -> range:

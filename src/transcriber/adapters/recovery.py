@@ -68,15 +68,22 @@ def _merge_transcript(session: SessionFolder, database: TranscriptDatabase) -> i
     numbers = [entry.envelope.seq for entry in map(Entry.of, held) if entry.envelope is not None]
     if numbers:
         database.reserve_up_to(max(numbers) + RESERVED)
-    stored = 0
+    stored = newest = 0
     # None after one that is missing, here or in the database: it would move the cursor over what that one said, which
     # is transcribed again instead.
     for content in emergency_file.records(session.transcript_emergency):
-        if not Entry.follows(content, database):
+        entry, after = Entry.of(content), Entry.after(content)
+        if after not in {0, newest} and not _is_stored(after, database):
             break
         with suppress(ValueError):  # it contradicts what is there: the database had more than was known
-            stored += Entry.of(content).store(database)
+            stored += entry.store(database)
+        if entry.envelope is not None:
+            newest = entry.envelope.seq
     return stored
+
+
+def _is_stored(number: int, database: TranscriptDatabase) -> bool:
+    return any(found == number for found, _ in database.events(number - 1, limit=1))
 
 
 def _recover_track(session: SessionFolder, track: TrackName, database: TranscriptDatabase) -> RecoveredTrack:

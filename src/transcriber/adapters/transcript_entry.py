@@ -59,10 +59,9 @@ class Entry:
         return cls(envelope, held.line, coverage, track)
 
     @staticmethod
-    def follows(content: bytes, database: TranscriptDatabase) -> bool:
-        """Tell whether the event before the entry that `held` made bytes of is stored, as far as that is known."""
-        after = msgspec.json.decode(content, type=Held).after
-        return not after or any(number == after for number, _ in database.events(after - 1, limit=1))
+    def after(content: bytes) -> int:
+        """Return the number of the event before the entry that `held` made bytes of, 0 if that is not known."""
+        return msgspec.json.decode(content, type=Held).after
 
     def store(self, database: TranscriptDatabase) -> bool:
         """Store it; return whether it was not stored before."""
