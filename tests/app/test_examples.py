@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -58,14 +59,22 @@ class Example:
         self._family = self.process.children(recursive=True)
         return found[found.lastindex or 0]
 
-    def suspend_engine(self) -> None:
-        """Stop the engine, as soon as there is one: what is captured from here on cannot be transcribed."""
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait until something is so."""
         deadline = time.monotonic() + PATIENCE
-        while not (found := [c for c in self.process.children() if "engine.worker" in " ".join(c.cmdline())]):
+        while not true():
             assert time.monotonic() < deadline, self._err.read_text()
             time.sleep(0.02)
-        found[0].suspend()
-        self._family += found
+
+    def suspend_engine(self) -> None:
+        """Stop the engine, as soon as there is one: what is captured from here on cannot be transcribed."""
+
+        def found() -> list[psutil.Process]:
+            return [child for child in self.process.children() if "engine.worker" in " ".join(child.cmdline())]
+
+        self.until(found)
+        self._family += found()
+        self._family[-1].suspend()
 
     def end(self, code: int = 0) -> tuple[str, str]:
         """Wait for its end, check that it left no process behind, and return what it wrote."""
@@ -262,6 +271,7 @@ async def test_web_app_that_is_interrupted_twice_ends_at_once_and_the_session_ca
     example = start("web_app", f"file:{SPEECH}", "0")
     address = example.until_told(r"running on (http://\S+)")
     example.suspend_engine()
+    example.until(lambda: list(example.session.glob("audio/*/*.wav")))
     await Events(f"{address}/events").until('"session"')
     example.process.send_signal(signal.SIGINT)
     example.until_told("Shutting down")
