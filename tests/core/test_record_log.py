@@ -88,6 +88,47 @@ def test_what_is_whole_after_damage_is_salvaged_and_the_damage_is_named():
     assert found == [b"first", record_log.Damage(3 * SLOT), b"third"]
 
 
+def salvaged(data):
+    return list(record_log.salvage(lambda offset, size: bytes(data[offset : offset + size])))
+
+
+@given(st.integers(0, 2**60), contents, st.binary(max_size=300))
+def test_of_a_file_without_damage_everything_is_salvaged(first, records, space):
+    assert salvaged(fill(first, records) + bytes(len(space))) == records
+
+
+@given(contents.filter(bool), st.data())
+def test_a_flipped_bit_costs_one_record_at_most_and_one_that_is_missing_between_others_is_named(records, data):
+    whole = bytearray(fill(3, records))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= 1 << data.draw(st.integers(0, 7))
+    found = salvaged(whole)
+    kept = [content for content in found if isinstance(content, bytes)]
+    without_one = [records[:number] + records[number + 1 :] for number in range(len(records))]
+    assert kept in [records, *without_one]
+    if kept != records and kept and records[: len(kept)] != kept:
+        assert any(isinstance(content, record_log.Damage) for content in found)
+
+
+def test_a_damaged_header_is_named_and_what_follows_is_found_however_far_away_and_whatever_lies_between():
+    records = [b"first", b"..........TrE1".ljust(SLOT, b".") * 4_000, b"third"]
+    whole = bytearray(fill(1, records))
+    second = SLOT + record_log.room(b"first")
+    whole[second + 8] ^= 1
+    third = second + record_log.room(records[1])
+    missing = record_log.Damage(third)  # its number is too high
+    assert salvaged(whole) == [b"first", record_log.Damage(second), missing, b"third"]
+    whole[second] ^= 1  # not even its beginning is one now
+    assert salvaged(whole) == [b"first", missing, b"third"]
+
+
+def test_without_its_beginning_a_file_is_damaged_and_its_records_are_there():
+    whole = bytearray(fill(5, [b"one", b"two"]))
+    whole[0] ^= 1
+    assert salvaged(whole) == [record_log.Damage(0), b"one", b"two"]
+    assert salvaged(bytes(640)) == [record_log.Damage(0)]
+
+
 def test_what_an_earlier_filling_left_behind_is_not_salvaged():
     old, new = fill(1, [b"a", b"b", b"c"]), fill(4, [b"d"])
     data = new + old[len(new) :]

@@ -13,6 +13,16 @@ def session(name: str, *, days: float = 1.0, size: int = 10, running: bool = Fal
     return StoredSession(id=name, ended=ended, size=size, running=running, complete=complete)
 
 
+def test_rules_without_a_limit_let_nothing_go():
+    assert [
+        rules.limited for rules in (RetentionRules(None, None), RetentionRules(1.0, None), RetentionRules(None, 1))
+    ] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def names(sessions) -> list[str]:
     return [one.id for one in sessions]
 
