@@ -119,14 +119,7 @@ int open64(const char *path, int flags, ...) {
     return open_path(path, flags, mode);
 }
 
-int open(const char *path, int flags, ...) {
-    va_list more;
-    mode_t mode;
-    va_start(more, flags);
-    mode = va_arg(more, mode_t);
-    va_end(more);
-    return open_path(path, flags, mode);
-}
+int open(const char *path, int flags, ...) __attribute__((alias("open64")));
 
 int rename(const char *from, const char *to) {
     REAL(int, "rename", const char *, const char *);

@@ -7,35 +7,16 @@ import pytest
 
 from transcriber import StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
-from transcriber.adapters.engine.scripted import ScriptedEngine, say, silence
-from transcriber.adapters.scripted_source import ScriptedSource
+from transcriber.adapters.engine.scripted import say, silence
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.adapters.transcript_db import TranscriptDatabase
-from transcriber.app import opening
-from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import SilentLog
 from transcriber.core.session_states import SessionStates, told
 from transcriber.core.state_machine import IllegalTransition
 from transcriber.events import SessionStarted, StateChanged, Summary
-from transcriber.supervision import ChildSpec, Restart
 
-pytestmark = pytest.mark.anyio
-
-
-class Client(ScriptedEngine):
-    """Stands where the client of the engine process does."""
-
-    def rss(self) -> int:
-        return 0
-
-    def peak_rss(self) -> int:
-        return 0
-
-
-class Idle:
-    async def run(self) -> None:
-        await anyio.sleep_forever()
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
 
 
 class Lines(SilentLog):
@@ -46,23 +27,6 @@ class Lines(SilentLog):
         self.events.append((event, fields.get("component"), fields.get("after")))
 
     warning = error = info
-
-
-@pytest.fixture(autouse=True)
-def _scripted(monkeypatch):
-    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
-    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
-    monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
-
-
-@pytest.fixture
-def play(monkeypatch):
-    """Have the source of the session play a script instead."""
-
-    def arrange(*script, **options):
-        monkeypatch.setattr(opening, "make_source", lambda _spec, _options: ScriptedSource(script, **options))
-
-    return arrange
 
 
 async def run(transcriber, *, act=lambda: None):
@@ -111,7 +75,7 @@ async def broken(_self):
 
 
 async def test_a_session_is_complete_before_its_summary_and_after_everything_else(play, settings_for):
-    play(say(["one", "two"]))
+    play([say(["one", "two"])])
     transcriber = Transcriber(settings_for())
     envelopes = await run(transcriber)
     assert course(envelopes) == ["recording", "finishing", "complete"]
@@ -123,7 +87,7 @@ async def test_a_session_is_complete_before_its_summary_and_after_everything_els
 
 
 async def test_a_session_that_is_asked_to_stop_says_so_once_and_by_whom(play, settings_for):
-    play(silence(30), live=True)
+    play([silence(30)], live=True)
     transcriber = Transcriber(settings_for())
 
     def stop_twice():
@@ -143,7 +107,7 @@ async def test_a_folder_that_cannot_be_marked_as_complete_is_told_and_the_sessio
         raise StorageError("no space left on the disk; make room")
 
     log = Lines()
-    play(silence(1))
+    play([silence(1)])
     monkeypatch.setattr(SessionFolder, "mark_clean", fail)
     transcriber = Transcriber(settings_for(), log=log)
     envelopes = await run(transcriber)
@@ -157,7 +121,7 @@ async def test_a_folder_that_cannot_be_marked_as_complete_is_told_and_the_sessio
 
 
 async def test_an_incomplete_session_is_resumed_from_there(play, settings_for, monkeypatch):
-    play(say(["one", "two"]))
+    play([say(["one", "two"])])
     with monkeypatch.context() as patch:
         patch.setattr(Transcription, "run", broken)
         transcriber = Transcriber(settings_for())
@@ -169,7 +133,7 @@ async def test_an_incomplete_session_is_resumed_from_there(play, settings_for, m
 
 
 async def test_a_session_that_was_cut_short_is_found_interrupted_and_recovered(play, settings_for):
-    play(say(["one", "two"] * 40), live=True)
+    play([say(["one", "two"] * 40)], live=True)
     transcriber = Transcriber(settings_for())
     await cut_short(transcriber)
     assert stored(transcriber.folder) == "interrupted"
@@ -181,7 +145,7 @@ async def test_a_session_that_was_cut_short_is_found_interrupted_and_recovered(p
 
 
 async def test_a_resumed_session_can_be_stopped_and_resumed_again(play, settings_for, monkeypatch):
-    play(say(["one", "two"]))
+    play([say(["one", "two"])])
     with monkeypatch.context() as patch:
         patch.setattr(Transcription, "run", broken)
         transcriber = Transcriber(settings_for())
@@ -195,7 +159,7 @@ async def test_a_resumed_session_can_be_stopped_and_resumed_again(play, settings
 
 
 async def test_a_complete_session_that_a_program_resumes_is_checked_and_complete_again(play, settings_for):
-    play(silence(1))
+    play([silence(1)])
     transcriber = Transcriber(settings_for())
     await run(transcriber)
     again = Transcriber(settings_for(), resume=transcriber.folder)
@@ -203,7 +167,7 @@ async def test_a_complete_session_that_a_program_resumes_is_checked_and_complete
 
 
 async def test_the_times_of_a_resumed_session_go_on_from_its_beginning(play, settings_for):
-    play(silence(1))
+    play([silence(1)])
     transcriber = Transcriber(settings_for())
     first = await run(transcriber)
     again = await run(Transcriber(settings_for(), resume=transcriber.folder))
@@ -213,7 +177,7 @@ async def test_the_times_of_a_resumed_session_go_on_from_its_beginning(play, set
 
 
 async def test_a_stop_that_fails_is_rolled_back_and_can_be_asked_for_again(play, settings_for, monkeypatch):
-    play(silence(30), live=True)
+    play([silence(30)], live=True)
     transcriber = Transcriber(settings_for())
 
     def fail():
@@ -236,7 +200,7 @@ async def test_a_stop_that_fails_is_rolled_back_and_can_be_asked_for_again(play,
 
 
 async def test_nothing_is_said_of_a_session_after_its_end(play, settings_for):
-    play(silence(1))
+    play([silence(1)])
     transcriber = Transcriber(settings_for())
     await run(transcriber)
     transcriber.session.stop("too late")

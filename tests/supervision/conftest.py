@@ -93,6 +93,12 @@ class Stage:
     def supervisor(self, *children: ChildSpec, name: str = "root", **options: Any) -> Supervisor:
         return Supervisor(name, children, **{"on_event": self.events.append} | options)
 
+    @staticmethod
+    async def run_for(seconds: float, supervisor: Supervisor) -> None:
+        """Run a supervisor, and cancel it after some seconds."""
+        with anyio.move_on_after(seconds):
+            await supervisor.run()
+
     def told(self, kind: type, child: str | None = None) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind) and (child is None or event.child == child)]
 

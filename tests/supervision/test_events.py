@@ -28,11 +28,6 @@ from transcriber.supervision import (
 pytestmark = pytest.mark.anyio
 
 
-async def run_for(seconds, supervisor):
-    with anyio.move_on_after(seconds):
-        await supervisor.run()
-
-
 @pytest.mark.parametrize("reports_ready", [True, False])
 async def test_a_restart_is_told_from_the_failure_to_the_end(stage, reports_ready):
     error = OSError("unplugged")
@@ -52,7 +47,7 @@ async def test_a_restart_is_told_from_the_failure_to_the_end(stage, reports_read
 async def test_a_start_that_fails_is_told_and_is_never_called_ready(stage):
     error = OSError("busy")
     acts = stage.fails(1, error, ready=False), stage.lasts
-    await run_for(3, stage.supervisor(stage.child("a", *acts, reports_ready=True, essential=False)))
+    await stage.run_for(3, stage.supervisor(stage.child("a", *acts, reports_ready=True, essential=False)))
     assert stage.events == [
         ChildStarted("root", "a", 1),
         ChildFailed("root", "a", error),
@@ -107,7 +102,7 @@ async def test_a_fallback_and_the_way_back_are_told_in_full(stage):
         fallbacks=(lambda: stage.enter("speakers", (stage.lasts,)),),
         recall=Recall(probe=is_there),
     )
-    await run_for(10, stage.supervisor(spec, max_restarts=0, delay=0.25))
+    await stage.run_for(10, stage.supervisor(spec, max_restarts=0, delay=0.25))
     assert stage.events == [
         ChildStarted("root", "capture", 1, 0),
         ChildFailed("root", "capture", gone),
@@ -144,7 +139,7 @@ async def test_the_siblings_that_are_replaced_are_told_to_have_stopped_and_start
     supervisor = stage.supervisor(
         stage.child("a"), stage.child("b", stage.fails(1, error), stage.lasts), strategy=Strategy.ONE_FOR_ALL
     )
-    await run_for(3, supervisor)
+    await stage.run_for(3, supervisor)
     assert stage.events[4:-2] == [
         ChildFailed("root", "b", error),
         ChildRestarting("root", "b", 1, 3, 0.5),

@@ -36,15 +36,10 @@ class Counting:
         return Watch(pending=self.pending, progress=self.progress, timeout=timeout, **options)
 
 
-async def run_for(seconds, supervisor):
-    with anyio.move_on_after(seconds):
-        await supervisor.run()
-
-
 async def test_a_child_that_has_work_and_makes_no_progress_is_cancelled_and_restarted(stage):
     work = Counting()
     supervisor = stage.supervisor(stage.child("a", watch=work.watch()))
-    await run_for(12, supervisor)
+    await stage.run_for(12, supervisor)
     assert stage.lives["a"] == 2
     assert [type(event.error) for event in stage.told(ChildFailed)] == [ChildHung]
 
@@ -67,7 +62,7 @@ async def test_a_hang_is_seen_after_one_timeout_and_at_most_a_tenth_more(stage, 
 
 async def test_an_idle_child_is_not_hung(stage):
     supervisor = stage.supervisor(stage.child("a", watch=Counting(pending=False).watch()))
-    await run_for(1000, supervisor)
+    await stage.run_for(1000, supervisor)
     assert stage.lives["a"] == 1
 
 
@@ -79,7 +74,7 @@ async def test_a_slow_child_that_moves_is_not_hung(stage):
             await anyio.sleep(9)
             work.done += 1
 
-    await run_for(1000, stage.supervisor(stage.child("a", slow, watch=work.watch())))
+    await stage.run_for(1000, stage.supervisor(stage.child("a", slow, watch=work.watch())))
     assert stage.lives["a"] == 1
 
 
@@ -91,7 +86,7 @@ async def test_a_child_is_watched_only_once_it_is_ready(stage):
 
     work = Counting()
     supervisor = stage.supervisor(stage.child("a", slow_start, reports_ready=True, watch=work.watch(timeout=2.0)))
-    await run_for(5, supervisor)
+    await stage.run_for(5, supervisor)
     assert stage.lives["a"] == 1
 
 

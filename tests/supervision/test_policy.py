@@ -21,18 +21,13 @@ from transcriber.supervision import (
 pytestmark = pytest.mark.anyio
 
 
-async def run_for(seconds, supervisor):
-    with anyio.move_on_after(seconds):
-        await supervisor.run()
-
-
 def states(supervisor):
     return {child.name: child.state for child in supervisor.tree().children}
 
 
 async def test_a_permanent_child_that_returns_is_restarted(stage):
     supervisor = stage.supervisor(stage.child("a", stage.returns, stage.lasts, restart=Restart.PERMANENT))
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.lives["a"] == 2
     assert [type(event.error) for event in stage.told(ChildFailed)] == [ChildReturned]
 
@@ -86,7 +81,7 @@ async def test_one_for_one_leaves_the_siblings_alone(stage):
     supervisor = stage.supervisor(
         stage.child("a"), stage.child("b", stage.fails(1), stage.lasts), stage.child("c"), max_restarts=1
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.log == ["+a", "+b", "+c", "-b", "+b", "-c", "-b", "-a"]
 
 
@@ -95,7 +90,7 @@ async def test_one_for_one_restarts_do_not_wait_for_each_other(stage):
         stage.child("engine", stage.fails(1), stage.never_ready, reports_ready=True),
         stage.child("capture", stage.fails(2), stage.lasts),
     )
-    await run_for(3, supervisor)
+    await stage.run_for(3, supervisor)
     assert stage.log[:6] == ["+engine", "+capture", "-engine", "+engine", "-capture", "+capture"]
 
 
@@ -106,7 +101,7 @@ async def test_one_for_all_replaces_every_child_in_order(stage):
         stage.child("c"),
         strategy=Strategy.ONE_FOR_ALL,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.log == ["+a", "+b", "+c", "-b", "-c", "-a", "+a", "+b", "+c", "-c", "-b", "-a"]
     assert [(child.lives, child.restarts) for child in supervisor.tree().children] == [(2, 0), (2, 1), (2, 0)]
 
@@ -119,7 +114,7 @@ async def test_rest_for_one_replaces_the_later_children_in_order(stage):
         stage.child("d"),
         strategy=Strategy.REST_FOR_ONE,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.log == ["+a", "+b", "+c", "+d", "-b", "-d", "-c", "+b", "+c", "+d", "-d", "-c", "-b", "-a"]
 
 
@@ -130,7 +125,7 @@ async def test_a_second_failure_during_a_one_for_all_restart_stops_what_was_rest
         stage.child("c", stage.fails(1), stage.lasts),
         strategy=Strategy.ONE_FOR_ALL,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.log == ["+a", "+b", "+c", "-c", "-b", "-a", "+a", "-a", "+a", "+b", "+c", "-c", "-b", "-a"]
     assert [event.child for event in stage.told(ChildFailed)] == ["c", "b"]
 
@@ -142,7 +137,7 @@ async def test_a_first_start_that_fails_in_a_group_replaces_the_group(stage):
         stage.child("c"),
         strategy=Strategy.ONE_FOR_ALL,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.log == ["+a", "-a", "+a", "+b", "+c", "-c", "-b", "-a"]
 
 
@@ -152,7 +147,7 @@ async def test_children_that_fail_together_in_a_group_count_as_one_restart(stage
         stage.child("b", stage.fails(1), stage.lasts),
         strategy=Strategy.ONE_FOR_ALL,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.lives == {"a": 2, "b": 2}
     assert len(stage.told(ChildRestarting)) == 1
 
@@ -165,7 +160,7 @@ async def test_a_child_that_starts_failing_for_good_does_not_hold_the_group(stag
         strategy=Strategy.ONE_FOR_ALL,
         max_restarts=1,
     )
-    await run_for(20, supervisor)
+    await stage.run_for(20, supervisor)
     assert states(supervisor) == {"a": State.STOPPED, "b": State.FAILED, "c": State.STOPPED}
     assert stage.log == ["+a", "+b", "+c", "-a", "-c", "-b", "+a", "-a", "+a", "+c", "-c", "-a"]
 
@@ -188,7 +183,7 @@ async def test_the_fourth_failure_in_the_window_escalates(stage):
 
 async def test_failures_farther_apart_than_the_window_never_escalate(stage):
     supervisor = stage.supervisor(stage.child("a", stage.fails(21)), window=60.0)
-    await run_for(3600, supervisor)
+    await stage.run_for(3600, supervisor)
     assert stage.lives["a"] == 168
 
 
@@ -210,17 +205,17 @@ async def test_failures_that_take_as_long_as_a_start_may_still_escalate(stage):
 async def test_every_child_has_a_budget_of_its_own(stage):
     acts = [stage.fails(1)] * 3 + [stage.lasts]
     supervisor = stage.supervisor(*(stage.child(name, *acts) for name in "abc"))
-    await run_for(30, supervisor)
+    await stage.run_for(30, supervisor)
     assert stage.lives == {"a": 4, "b": 4, "c": 4}
 
 
 async def test_time_is_the_loops_own_and_the_wall_clock_means_nothing(stage, monkeypatch):
     monkeypatch.setattr("time.time", iter(range(0, -(10**9), -86_400)).__next__)
     supervisor = stage.supervisor(stage.child("a", stage.fails(1), stage.lasts))
-    await run_for(1.4, supervisor)
+    await stage.run_for(1.4, supervisor)
     assert stage.lives["a"] == 1
     stage.lives.clear()
-    await run_for(1.6, stage.supervisor(stage.child("a", stage.fails(1), stage.lasts)))
+    await stage.run_for(1.6, stage.supervisor(stage.child("a", stage.fails(1), stage.lasts)))
     assert stage.lives["a"] == 2
 
 
@@ -310,7 +305,7 @@ async def test_a_first_start_that_fails_may_use_the_fallback(stage):
 
 async def test_a_child_that_is_not_essential_fails_alone(stage):
     supervisor = stage.supervisor(stage.child("monitoring", stage.fails(), essential=False), stage.child("capture"))
-    await run_for(100, supervisor)
+    await stage.run_for(100, supervisor)
     assert states(supervisor) == {"monitoring": State.FAILED, "capture": State.STOPPED}
     assert [event.child for event in stage.told(ChildGivenUp)] == ["monitoring"]
     assert stage.lives["capture"] == 1
@@ -333,7 +328,7 @@ async def test_a_bystander_that_fails_while_it_is_stopped_is_reported_and_restar
         stage.child("b", stage.fails_in_cleanup(error), stage.lasts),
         strategy=Strategy.ONE_FOR_ALL,
     )
-    await run_for(10, supervisor)
+    await stage.run_for(10, supervisor)
     assert stage.told(ChildStopped, "b")[0].error is error
     assert stage.lives == {"a": 2, "b": 2}
 
@@ -358,7 +353,7 @@ async def test_the_host_may_cancel_while_a_group_is_being_replaced(stage):
         strategy=Strategy.ONE_FOR_ALL,
     )
     async with anyio.create_task_group() as host:
-        host.start_soon(run_for, 2, supervisor)
+        host.start_soon(stage.run_for, 2, supervisor)
         await anyio.sleep(3)
         assert stage.log == ["+a", "+b", "+c", "-c"]
         over.set()

@@ -66,11 +66,6 @@ class Devices:
         return self.supervisor.tree().children[0]
 
 
-async def run_for(seconds, supervisor):
-    with anyio.move_on_after(seconds):
-        await supervisor.run()
-
-
 async def test_what_works_again_is_taken_back_at_once_and_in_order(stage):
     headset, speakers = Device(stage, "headset", there=False), Device(stage, "speakers")
     world = Devices(stage, headset, speakers)
@@ -90,7 +85,7 @@ async def test_what_works_again_is_taken_back_at_once_and_in_order(stage):
 async def test_only_what_is_better_is_asked_for_and_the_best_first(stage):
     gone = [Device(stage, name, there=False) for name in ("a", "b")]
     world = Devices(stage, *gone, Device(stage, "c"), Device(stage, "d"), max_restarts=0)
-    await run_for(12, world.supervisor)
+    await stage.run_for(12, world.supervisor)
     assert world.asked == [(6, 0), (6, 1), (11, 0), (11, 1)]
 
 
@@ -149,7 +144,7 @@ async def test_a_device_that_only_seems_to_work_does_not_drag_a_child_back_and_f
     recall = Recall(probe=says_yes, interval=INTERVAL, **options)
     broken = Device(stage, "broken", there=False)
     world = Devices(stage, broken, Device(stage, "speakers"), recall=recall)
-    await run_for(600, world.supervisor)
+    await stage.run_for(600, world.supervisor)
     often = 600 / (FELL_BACK + INTERVAL)
     limited = 3 * 600 / 60
     assert len(stage.told(ChildRecalled)) == pytest.approx(often if options else limited, rel=0.1)
@@ -189,7 +184,7 @@ async def test_a_probe_that_raises_says_no(stage):
 
     recall = Recall(probe=raises, interval=INTERVAL)
     world = Devices(stage, Device(stage, "a", there=False), Device(stage, "b"), recall=recall)
-    await run_for(100, world.supervisor)
+    await stage.run_for(100, world.supervisor)
     assert stage.log[-2:] == ["+b", "-b"]
     assert len(stage.told(ChildFailed)) == 4
 
