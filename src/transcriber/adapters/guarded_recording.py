@@ -22,6 +22,7 @@ from transcriber.adapters.emergency_file import EmergencyFile, Place
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.recording_writer import following
 from transcriber.core import piece_codec
+from transcriber.core.backoff import Backoff
 from transcriber.core.component_states import Disk
 from transcriber.errors import StorageError
 from transcriber.types import Block, Gap, GapReason, Position, seconds
@@ -63,8 +64,7 @@ class GuardedRecording:
         self._lost: Gap | None = None  # what follows it, and is nowhere
         self._missed = 0  # samples that found no place since the disk failed
         self._why = ""  # the disk fails
-        self._pause = FIRST_TRY
-        self._next_try = 0.0
+        self._tries = Backoff(FIRST_TRY, LAST_TRY)
 
     @property
     def at_home(self) -> bool:
@@ -85,19 +85,18 @@ class GuardedRecording:
             StorageError: there is no place for it, and there is `patience`.
 
         """
-        due = anyio.current_time() >= self._next_try
+        due = self._tries.due(anyio.current_time())
         if self._state is Disk.NORMAL:
             try:
                 return await self._append(pieces)
             except StorageError as error:
-                self._pause = FIRST_TRY
+                self._tries.begin()
                 self._why = str(error)
                 self._change(Disk.EMERGENCY, self._why)
         elif due and await self.come_home(pieces):
             return self.durable
         if due:
-            self._next_try = anyio.current_time() + self._pause
-            self._pause = min(2 * self._pause, LAST_TRY)
+            self._tries.failed(anyio.current_time())
         if away := [*following(self.durable, pieces)]:
             await self._hold(away, try_it=due or self._state is Disk.EMERGENCY)
         return self.durable

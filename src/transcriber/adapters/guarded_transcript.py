@@ -15,6 +15,7 @@ from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.guarded_recording import FIRST_TRY, LAST_TRY
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
+from transcriber.core.backoff import Backoff
 from transcriber.core.component_states import Disk
 from transcriber.errors import StorageError
 from transcriber.events import Committed, SegmentClosed
@@ -51,8 +52,7 @@ class GuardedTranscript:
         self._waiting: list[Entry] = []
         self._reserved = 0
         self._newest = 0  # number of the event that was stored last, or waits
-        self._pause = FIRST_TRY
-        self._next_try = 0.0
+        self._tries = Backoff(FIRST_TRY, LAST_TRY)
 
     @property
     def at_home(self) -> bool:
@@ -67,21 +67,20 @@ class GuardedTranscript:
             StorageError: it is not stored, unless the disk comes to it later: there is no room for more that waits.
 
         """
-        if self.at_home or (anyio.current_time() >= self._next_try and await self.come_home()):
+        if self.at_home or (self._tries.due(anyio.current_time()) and await self.come_home()):
             try:
                 news = await self._run(partial(entry.store, self._database))
             except StorageError as error:
                 if not self._most_waiting:
                     raise
-                self._pause = FIRST_TRY
+                self._tries.begin()
                 self._change(Disk.EMERGENCY, str(error))
             else:
                 if news and entry.envelope is not None:
                     self._newest = entry.envelope.seq
                 return news
-        if anyio.current_time() >= self._next_try:
-            self._next_try = anyio.current_time() + self._pause
-            self._pause = min(2 * self._pause, LAST_TRY)
+        if self._tries.due(now := anyio.current_time()):
+            self._tries.failed(now)
         if len(self._waiting) >= self._most_waiting:
             raise StorageError(
                 "the transcript cannot be stored, and no more of it finds room in memory; check the disk"
@@ -157,15 +156,15 @@ class GuardedTranscript:
 
     async def _hold(self, entry: Entry) -> None:
         """Put an entry that waits into the emergency file; without one, memory is all there is."""
-        if self._emergency is not None:
-            try:
-                await self._emergency_disk.run(partial(self._emergency.append, [entry.held(self._newest)]))
-            except StorageError as error:
-                self._change(Disk.LOST, str(error))
-            else:
-                self._change(Disk.EMERGENCY, "the transcript goes to the emergency file")
-                return
-        self._change(Disk.LOST, "there is no emergency file")
+        if self._emergency is None:
+            self._change(Disk.LOST, "there is no emergency file")
+            return
+        try:
+            await self._emergency_disk.run(partial(self._emergency.append, [entry.held(self._newest)]))
+        except StorageError as error:
+            self._change(Disk.LOST, str(error))
+        else:
+            self._change(Disk.EMERGENCY, "the transcript goes to the emergency file")
 
     async def _run[T](self, call: Callable[[], T]) -> T:
         try:
