@@ -129,6 +129,24 @@ async def test_numbers_go_on_while_the_database_fails_and_are_never_given_again(
     assert (await world.transcript.reserve()).start > more[-1]
 
 
+async def test_numbers_that_were_given_while_the_database_failed_are_its_own_before_they_are_stored(world):
+    numbers = list(await world.transcript.reserve())
+    world.home.works = False
+    more = await world.transcript.reserve()
+    world.home.works = True
+    await world.transcript.store(entry(more[0], StateChanged("lag", "normal", "alert", "so")))
+    assert world.database.reserved() >= more[-1]  # a crash now, and the next run goes on after them
+    assert (await world.transcript.reserve()).start > more[-1] > numbers[-1]
+
+
+async def test_numbers_go_on_where_the_database_fails_only_for_a_moment(world):
+    await world.transcript.reserve()
+    world.home.works = False
+    more = await world.transcript.reserve()
+    world.home.works = True
+    assert (await world.transcript.reserve()).start > more[-1]
+
+
 async def test_without_a_number_to_go_on_from_the_failure_is_told(world):
     world.home.works = False
     with pytest.raises(StorageError):

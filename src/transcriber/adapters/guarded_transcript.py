@@ -51,6 +51,7 @@ class GuardedTranscript:
         self._state = Disk.NORMAL
         self._waiting: list[Entry] = []
         self._reserved = 0
+        self._ahead = False  # whether numbers were given that the database does not know of
         self._newest = 0  # number of the event that was stored last, or waits
         self._tries = Backoff(FIRST_TRY, LAST_TRY)
 
@@ -69,6 +70,7 @@ class GuardedTranscript:
         """
         if self.at_home or (self._tries.due(anyio.current_time()) and await self.come_home()):
             try:
+                await self._keep_numbers()
                 news = await self._run(partial(entry.store, self._database))
             except StorageError as error:
                 if not self._most_waiting:
@@ -95,6 +97,7 @@ class GuardedTranscript:
         """Return event numbers that were never given before; while the database fails, those that follow."""
         if self.at_home:
             try:
+                await self._keep_numbers()
                 numbers = await self._run(self._database.reserve)
             except StorageError:
                 if not self._reserved:
@@ -104,6 +107,7 @@ class GuardedTranscript:
                 return numbers
         first = self._reserved + 1
         self._reserved += RESERVED
+        self._ahead = True
         return range(first, self._reserved + 1)
 
     async def events(self, after: int) -> Sequence[tuple[int, str]]:
@@ -133,13 +137,12 @@ class GuardedTranscript:
     async def come_home(self) -> bool:
         """Store what waits where it belongs; return whether all of it is there now."""
         try:
+            await self._keep_numbers()
             while self._waiting:
                 await self._run(partial(self._waiting[0].store, self._database))
                 del self._waiting[0]
-            if self._state is not Disk.NORMAL:
-                await self._run(partial(self._database.reserve_up_to, self._reserved))
-                if self._emergency is not None:
-                    await self._emergency_disk.run(self._emergency.clear)
+            if self._state is not Disk.NORMAL and self._emergency is not None:
+                await self._emergency_disk.run(self._emergency.clear)
         except StorageError:
             return False
         self._change(Disk.NORMAL, "the disk takes the transcript again")
@@ -153,6 +156,12 @@ class GuardedTranscript:
         finally:
             if self._emergency is not None:
                 await self._emergency_disk.run(partial(self._emergency.close, remove=self.at_home))
+
+    async def _keep_numbers(self) -> None:
+        """Have the database take note of the numbers that were given while it failed: nobody may give them again."""
+        if self._ahead:
+            await self._run(partial(self._database.reserve_up_to, self._reserved))
+            self._ahead = False
 
     async def _hold(self, entry: Entry) -> None:
         """Put an entry that waits into the emergency file; without one, memory is all there is."""
