@@ -19,6 +19,7 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec
+from transcriber.core.record_log import Damage
 from transcriber.errors import StorageError
 from transcriber.types import TrackName
 
@@ -64,15 +65,16 @@ def recover(session: SessionFolder) -> RecoveryReport:
 
 def _merge_transcript(session: SessionFolder, database: TranscriptDatabase) -> int:
     """Store what the emergency file holds of the transcript; return how many entries were new."""
-    held = [content for content in emergency_file.salvaged(session.transcript_emergency) if isinstance(content, bytes)]
-    numbers = [entry.envelope.seq for entry in map(Entry.of, held) if entry.envelope is not None]
+    found = emergency_file.salvaged(session.transcript_emergency)
+    entries = [(Entry.of(content), Entry.after(content)) for content in found if isinstance(content, bytes)]
+    numbers = [entry.envelope.seq for entry, _ in entries if entry.envelope is not None]
     if numbers:
         database.reserve_up_to(max(numbers) + RESERVED)
     stored = newest = 0
     # None after one that is missing, here or in the database: it would move the cursor over what that one said, which
     # is transcribed again instead.
-    for content in emergency_file.records(session.transcript_emergency):
-        entry, after = Entry.of(content), Entry.after(content)
+    undamaged = next((place for place, content in enumerate(found) if isinstance(content, Damage)), len(found))
+    for entry, after in entries[:undamaged]:
         if after not in {0, newest} and not _is_stored(after, database):
             break
         with suppress(ValueError):  # it contradicts what is there: the database had more than was known
