@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from transcriber.adapters import disk_files
-from transcriber.adapters.emergency_file import EmergencyFile, records
+from transcriber.adapters.emergency_file import EmergencyFile, salvaged
 from transcriber.errors import StorageError
 
 SIZE = 64 * 1024
@@ -28,26 +28,26 @@ def test_what_was_appended_is_read_by_place_and_after_a_crash(path):
     file = EmergencyFile(path, SIZE)
     places = [*file.append([b"one", b"two" * 100]), *file.append([b"three"])]
     assert [file.read(place) for place in places] == [b"one", b"two" * 100, b"three"]
-    assert records(path) == [b"one", b"two" * 100, b"three"]
+    assert salvaged(path) == [b"one", b"two" * 100, b"three"]
 
 
 def test_it_goes_on_after_what_a_killed_run_left(path):
     EmergencyFile(path, SIZE).append([b"one"])
     again = EmergencyFile(path, SIZE)
     again.append([b"two"])
-    assert records(path) == [b"one", b"two"]
+    assert salvaged(path) == [b"one", b"two"]
 
 
 def test_emptied_it_holds_nothing_and_can_be_filled_again(path):
     file = EmergencyFile(path, SIZE)
     file.append([b"old"] * 5)
     file.clear()
-    assert records(path) == []
+    assert salvaged(path) == []
     file.append([b"new"])
-    assert records(path) == [b"new"]
-    assert records(path) == [b"new"]
+    assert salvaged(path) == [b"new"]
+    assert salvaged(path) == [b"new"]
     assert EmergencyFile(path, SIZE).append([b"newer"])
-    assert records(path) == [b"new", b"newer"]
+    assert salvaged(path) == [b"new", b"newer"]
 
 
 def test_what_does_not_fit_is_refused_as_a_whole(path):
@@ -55,9 +55,9 @@ def test_what_does_not_fit_is_refused_as_a_whole(path):
     file.append([b"x" * (SIZE // 2)])
     with pytest.raises(StorageError, match="is full"):
         file.append([b"small", b"y" * (SIZE // 2)])
-    assert records(path) == [b"x" * (SIZE // 2)]
+    assert salvaged(path) == [b"x" * (SIZE // 2)]
     file.append([b"small"])
-    assert len(records(path)) == 2
+    assert len(salvaged(path)) == 2
 
 
 def test_it_writes_where_there_is_no_space_left(small_disk):
@@ -66,7 +66,7 @@ def test_it_writes_where_there_is_no_space_left(small_disk):
         while True:
             filler.write(bytes(4096))
     file.append([b"x" * 1000])
-    assert records(small_disk / "emergency") == [b"x" * 1000]
+    assert salvaged(small_disk / "emergency") == [b"x" * 1000]
 
 
 def test_without_the_space_it_is_refused_at_once(small_disk):
@@ -100,4 +100,4 @@ def test_nothing_is_left_open(path):
 
 
 def test_no_file_holds_nothing(path):
-    assert records(path) == []
+    assert salvaged(path) == []

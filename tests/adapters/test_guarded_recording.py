@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from transcriber.adapters.disk import InlineDisk
-from transcriber.adapters.emergency_file import EmergencyFile, records
+from transcriber.adapters.emergency_file import EmergencyFile, salvaged
 from transcriber.adapters.guarded_recording import LAST_TRY, GuardedRecording
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.core import piece_codec
@@ -102,7 +102,7 @@ async def test_what_a_failing_disk_does_not_take_is_durable_elsewhere_and_readab
     world.home.works = False
     await append(recording, 3, 8)
     assert world.states == [Disk.EMERGENCY]
-    assert [piece_codec.decode(content) for content in records(world.emergency)] == [block(n) for n in range(3, 8)]
+    assert [piece_codec.decode(content) for content in salvaged(world.emergency)] == [block(n) for n in range(3, 8)]
     world.home.works = True
     for start, end in [(0, 8 * LENGTH), (LENGTH, 2 * LENGTH), (2 * LENGTH + 7, 4 * LENGTH + 9), (500, 1200)]:
         pieces = await recording.read(Position(start), Position(end))
@@ -120,10 +120,10 @@ async def test_once_the_disk_works_again_all_of_it_comes_home_in_order(world):
     await append(recording, 8, 10)
     assert pcm(world.on_disk()) == spoken(0, 10)
     assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
-    assert records(world.emergency) == []
+    assert salvaged(world.emergency) == []
     world.home.works = False
     await append(recording, 10, 12)
-    assert [piece_codec.decode(content) for content in records(world.emergency)] == [block(10), block(11)]
+    assert [piece_codec.decode(content) for content in salvaged(world.emergency)] == [block(10), block(11)]
 
 
 async def test_a_disk_that_fails_is_tried_again_and_ever_less_often(world):
@@ -169,7 +169,7 @@ async def test_what_finds_no_place_is_one_gap_by_name_and_nobody_stops(tmp_path,
     world.home.works = False
     await append(recording, 2, 40)
     assert world.states == [Disk.EMERGENCY, Disk.LOST]
-    held = len(records(world.emergency)) if emergency else 0
+    held = len(salvaged(world.emergency)) if emergency else 0
     assert held == (4 if emergency else 0)
     world.home.works = True
     lost = Gap(Position((2 + held) * LENGTH), Position(40 * LENGTH), GapReason.DISK)
@@ -233,7 +233,7 @@ async def test_an_emergency_file_that_works_again_takes_the_gap_first(world):
     await anyio.sleep(LAST_TRY)
     await append(recording, 3, 5)
     assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.EMERGENCY]
-    found = [piece_codec.decode(content) for content in records(world.emergency)]
+    found = [piece_codec.decode(content) for content in salvaged(world.emergency)]
     assert found == [Gap(Position(0), Position(3 * LENGTH), GapReason.DISK), block(3), block(4)]
 
 
@@ -244,7 +244,7 @@ async def test_it_is_not_closed_as_if_all_were_well_while_something_is_elsewhere
     await append(recording, 2, 4)
     await recording.close()
     assert not recording.at_home
-    assert len(records(world.emergency)) == 2
+    assert len(salvaged(world.emergency)) == 2
     assert not read_extent(world.journal).ended
 
 
@@ -269,7 +269,7 @@ async def test_at_the_end_a_disk_that_hangs_is_not_waited_for(world):
     recording.limit = 0.5
     await append(recording, 2, 4)
     assert anyio.current_time() == pytest.approx(0.5)
-    assert [piece_codec.decode(content) for content in records(world.emergency)] == [block(2), block(3)]
+    assert [piece_codec.decode(content) for content in salvaged(world.emergency)] == [block(2), block(3)]
 
 
 async def test_what_is_given_twice_counts_once(world):
@@ -278,7 +278,7 @@ async def test_what_is_given_twice_counts_once(world):
     world.home.works = False
     await append(recording, 2, 4)
     assert await recording.append([block(2), block(3), block(4)]) == 5 * LENGTH
-    assert len(records(world.emergency)) == 3
+    assert len(salvaged(world.emergency)) == 3
 
 
 @given(st.lists(st.sampled_from(["block", "gap", "home fails", "away fails", "home works", "away works", "time"])))

@@ -5,7 +5,7 @@ import pytest
 from trio.testing import MockClock
 
 from transcriber.adapters.disk import InlineDisk
-from transcriber.adapters.emergency_file import EmergencyFile, records
+from transcriber.adapters.emergency_file import EmergencyFile, salvaged
 from transcriber.adapters.guarded_recording import LAST_TRY
 from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
@@ -72,7 +72,7 @@ class World:
         return [seq for seq, _ in self.database.events()]
 
     def held(self):
-        return [Entry.of(content) for content in records(self.folder / "emergency")]
+        return [Entry.of(content) for content in salvaged(self.folder / "emergency")]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ failed is never repeated, because the kernel has forgotten what it did not write
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,27 +133,15 @@ class EmergencyFile:
         return self._descriptor
 
 
-def records(path: Path) -> Sequence[bytes]:
+def salvaged(path: Path) -> Sequence[bytes | record_log.Damage]:
     """Return what an emergency file holds, also one of a run that was killed; nothing if it is not there.
 
-    Raises:
-        StorageError: it cannot be read.
-
-    """
-    return _read_with(path, lambda read: [content for _, content in record_log.scan(read)])
-
-
-def salvaged(path: Path) -> Sequence[bytes | record_log.Damage]:
-    """Return the same, with what is whole after a record that is not, and with the damage in its place.
+    What is whole after a record that is not is in it as well, and the damage in its place.
 
     Raises:
         StorageError: it cannot be read.
 
     """
-    return _read_with(path, lambda read: list(record_log.salvage(read)))
-
-
-def _read_with[T](path: Path, scan: Callable[[record_log.ReadAt], list[T]]) -> Sequence[T]:
     try:
         with path.open("rb") as file:
 
@@ -161,7 +149,7 @@ def _read_with[T](path: Path, scan: Callable[[record_log.ReadAt], list[T]]) -> S
                 file.seek(offset)
                 return file.read(size)
 
-            return scan(read)
+            return list(record_log.salvage(read))
     except FileNotFoundError:
         return []
     except OSError as error:
