@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 from transcriber.core.device_choice import WITHOUT_DEVICE
+from transcriber.core.diagnosis import Sound
 from transcriber.errors import NoDeviceError
 from transcriber.ports import Source
 from transcriber.types import CaptureOptions, Device, SourceKind
@@ -16,11 +17,17 @@ _WITHOUT_LOOPBACK = (
 
 def list_devices() -> list[Device]:
     """Return what can be recorded, by kind, the default one first. Empty where there is no sound system."""
+    return list(probe_sound().devices)
+
+
+def probe_sound() -> Sound:
+    """Return what the sound system is and has, or why there is none."""
     try:
         found = _found(sys.platform)
-    except (NoDeviceError, ImportError, OSError):  # OSError: the library of the sound system is not installed
-        return []
-    return sorted(found, key=lambda device: (device.kind, not device.default, device.name))
+    except (NoDeviceError, ImportError, OSError) as error:  # OSError: the library of the sound system is not installed
+        return Sound(system="", error=str(error))
+    devices = sorted(found, key=lambda device: (device.kind, not device.default, device.name))
+    return Sound(system=_name(sys.platform), devices=tuple(devices), cable=sys.platform == "win32")
 
 
 def make_device(
@@ -56,6 +63,18 @@ def _found(platform: str) -> list[Device]:
             from transcriber.adapters import pulse  # noqa: PLC0415 - as above
 
             return pulse.list_devices()
+
+
+def _name(platform: str) -> str:
+    match platform:
+        case "win32":
+            return "WASAPI"
+        case "darwin":
+            return "Core Audio"
+        case _:
+            from transcriber.adapters.pulse_server import server_name  # noqa: PLC0415 - as above
+
+            return server_name()
 
 
 def _made(kind: SourceKind, target: str, options: CaptureOptions, platform: str) -> Source:

@@ -61,6 +61,18 @@ class Stream:
     follows: bool
 
 
+def server_name() -> str:
+    """Return what the server calls itself, and its version.
+
+    Raises:
+        NoDeviceError: no server answers.
+
+    """
+    with _connection(_nobody()) as pulse:
+        server = pulse.server_info()
+        return f"{server.server_name} {server.server_version}"
+
+
 def list_sources() -> list[ServerSource]:
     """Return everything that the server can record.
 
@@ -68,7 +80,7 @@ def list_sources() -> list[ServerSource]:
         NoDeviceError: no server answers.
 
     """
-    with _connection(NoDeviceError(f"there is no sound system: {_NO_ANSWER}; {WITHOUT_DEVICE}")) as pulse:
+    with _connection(_nobody()) as pulse:
         server = pulse.server_info()
         sinks = {sink.index: sink for sink in pulse.sink_list()}
         found: list[ServerSource] = []
@@ -152,6 +164,10 @@ def _connection(unanswered: SourceError) -> Generator[Any]:
             yield pulse
     except (pulsectl.PulseError, pulsectl.PulseDisconnected) as error:
         raise unanswered from error
+
+
+def _nobody() -> NoDeviceError:
+    return NoDeviceError(f"there is no sound system: {_NO_ANSWER}; {WITHOUT_DEVICE}")
 
 
 def _unanswered(stream: Stream) -> DeviceLost:

@@ -67,6 +67,8 @@ class EngineSupply:
     start_timeout: float = START_TIMEOUT
     state: states.Engine = states.Engine.STARTING
     model: str = ""
+    report: EngineReport | None = None
+    """What the engine of the moment loaded."""
     error: TranscriberError | None = None
 
     def child(self) -> ChildSpec:
@@ -100,11 +102,12 @@ class EngineSupply:
             self._end(error)
             await anyio.sleep_forever()
             raise
-        self.model = found.name
+        self.model, self.report = found.name, None
         self._change(states.Engine.LOADING, f"{found.name} from {found.origin}")
         return found.path
 
     def _loaded(self, report: EngineReport) -> None:
+        self.report = report
         reason = f"{self.model} on {report.device}, {report.compute_type}, in {report.load_seconds:.1f} s"
         self._change(states.Engine.READY, f"{reason}; {report.fallback}" if report.fallback else reason)
         self.log.info(

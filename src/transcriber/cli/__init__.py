@@ -26,6 +26,7 @@ COMMANDS = {
     "resume": Entry("transcriber.cli.resume:command", "Finish what a crash or an overload left."),
     "sessions": Entry("transcriber.cli.sessions:command", "List, show, export, verify, search or remove sessions."),
     "devices": Entry("transcriber.cli.devices:command", "List what can be captured."),
+    "doctor": Entry("transcriber.cli.doctor:command", "Check what a recording needs, and say what to do."),
     "models": Entry("transcriber.cli.models:command", "List, fetch or verify Whisper models."),
     "config": Entry("transcriber.cli.config:command", "Check or show the settings, or their schema."),
 }
