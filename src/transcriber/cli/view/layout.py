@@ -22,6 +22,18 @@ LAG_SHOWN = 5.0
 """Seconds of lag from which it is worth a warning; below, it is the normal wait for the end of a sentence."""
 
 
+def bar(level: float, cells: int, *, ascii_only: bool) -> tuple[str, str]:
+    """Return the lit part of a meter, and the rest.
+
+    >>> bar(-30, 10, ascii_only=True), bar(3, 2, ascii_only=True)
+    (('=====', '-----'), ('==', ''))
+    """
+    share = (max(level, FLOOR) - FLOOR) / -FLOOR
+    lit = min(round(share * cells), cells)
+    on, off = ("=", "-") if ascii_only else ("━", "─")
+    return on * lit, off * (cells - lit)
+
+
 @dataclass(slots=True)
 class Layout:
     """Builds what a `Screen` draws. Tracks get a label and a colour once there are two."""
@@ -94,12 +106,10 @@ class Layout:
         return row
 
     def _meter(self, track: TrackStatus, cells: int, *, labelled: bool) -> Text:
-        share = (max(track.level, FLOOR) - FLOOR) / -FLOOR
-        lit = min(round(share * cells), cells)
-        on, off = ("=", "-") if self.console.options.ascii_only else ("━", "─")
+        lit, rest = bar(track.level, cells, ascii_only=self.console.options.ascii_only)
         colour = self._colour(track.name)
         label = Text(f"{track.name} ", style=colour) if labelled else Text()
-        return label.append(on * lit, style=colour).append(off * (cells - lit), style="dim")
+        return label.append(lit, style=colour).append(rest, style="dim")
 
     def _lag(self, status: ViewStatus, *, words: bool) -> Text:
         lag = max((track.lag for track in status.tracks), default=0.0)
