@@ -8,7 +8,7 @@ import pytest
 
 from transcriber.adapters.engine.scripted import ScriptedEngine
 from transcriber.adapters.scripted_source import ScriptedSource
-from transcriber.app import opening
+from transcriber.app import opening, resuming
 from transcriber.app.engine import EngineSupply
 from transcriber.settings import Capture, Engine, Session, Settings, Supervision, Track
 from transcriber.supervision import ChildSpec, Restart
@@ -79,7 +79,8 @@ def _scripted_engine(monkeypatch):
     """An engine that hears what `say` says, without a process."""
     child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
     monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
-    monkeypatch.setattr(opening, "make_client", lambda _settings: Client())
+    for module in (opening, resuming):
+        monkeypatch.setattr(module, "make_client", lambda _settings: Client())
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from transcriber.adapters.recording import read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.session_folder import SessionFolder
-from transcriber.app import opening, session, track
+from transcriber.app import services, session, track
 from transcriber.errors import StorageError
 from transcriber.events import Committed, GapFound, SegmentClosed, StateChanged
 from transcriber.settings import Supervision
@@ -137,7 +137,7 @@ async def test_a_storage_thread_that_hangs_is_replaced_and_costs_no_sample(play,
             over.wait(60)
         sync(descriptor)
 
-    monkeypatch.setattr(opening, "Disk", partial(Disk, deadline=0.5))
+    monkeypatch.setattr(services, "Disk", partial(Disk, deadline=0.5))
     transcriber = Transcriber(settings)
     async with transcriber:
         monkeypatch.setattr(recording_writer.disk_files, "sync", hangs_once)
@@ -154,7 +154,7 @@ async def test_disks_that_hang_for_good_stop_nothing_and_the_session_ends_by_nam
 ):
     play([SPOKEN * 9], live=True)
     over = threading.Event()
-    monkeypatch.setattr(opening, "Disk", partial(Disk, deadline=0.2))
+    monkeypatch.setattr(services, "Disk", partial(Disk, deadline=0.2))
     monkeypatch.setattr(session, "CLOSING", 0.5)
     transcriber = Transcriber(settings)
     with pytest.raises(StorageError, match="the disk takes no more"):  # noqa: PT012 - raised when the block is left

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.engine.life import Pulse
 from transcriber.adapters.engine.process import EngineProcess, EngineReport, Hardware
 from transcriber.app.reporting import Log, brief
+from transcriber.app.services import Services
 from transcriber.core import component_states as states
 from transcriber.errors import EngineError, TranscriberError
 from transcriber.settings import Engine, Supervision
@@ -129,3 +131,15 @@ class EngineSupply:
     def _change(self, state: states.Engine, reason: str) -> None:
         self.state = state
         self.changed(state, reason)
+
+
+def make_supply(services: Services) -> EngineSupply:
+    """Return what provides the client of a session with processes."""
+    given = services.settings
+    return EngineSupply(
+        given.engine,
+        services.client,
+        partial(services.reporter.changed, "engine"),
+        services.log,
+        start_timeout=start_timeout(given.supervision),
+    )

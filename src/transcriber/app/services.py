@@ -1,16 +1,22 @@
-"""What the tracks of a session share."""
+"""What the tracks of a session share, and how it is opened."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+
+import anyio
 
 from transcriber.adapters.disk import Disk
 from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.guarded_transcript import GuardedTranscript
+from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
+from transcriber.core import component_states as states
 from transcriber.core.composition import Composition, CompositionRules
 from transcriber.core.endpointing import EndpointingRules
 from transcriber.core.language import LanguageVote
@@ -93,3 +99,43 @@ def composition_rules(settings: Settings) -> CompositionRules:
         interval=samples(given.partial_interval),
         partials=given.policy == "agreement",
     )
+
+
+async def open_services(
+    settings: Settings, log: Log, folder: SessionFolder, client: EngineClient, resources: AsyncExitStack
+) -> Services:
+    """Open what the tracks of a session will share; `resources` close it, and the folder.
+
+    Raises:
+        StorageError: the transcript cannot be opened.
+
+    """
+    resources.callback(folder.close)
+    disk = Disk()
+    emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
+    for thread in (disk, emergency.disk):
+        resources.push_async_callback(thread.close)
+    database = await disk.run(partial(TranscriptDatabase.open, folder.database))
+
+    def changed(state: states.Disk, reason: str) -> None:
+        reporter.changed("disk", state, reason)
+
+    transcript = GuardedTranscript(database, disk, await emergency.for_transcript(), emergency.disk, changed)
+    resources.push_async_callback(to_the_end, transcript.close)
+    tally = Tally()
+    publisher = Publisher(transcript, tally, anyio.current_time)
+    resources.callback(publisher.close)
+    reporter = Reporter(log, publisher)
+    return Services(settings, log, folder, disk, emergency, transcript, tally, publisher, reporter, client)
+
+
+async def open_recording(track: TrackName, services: Services) -> TrackRecording:
+    """Open what is on disk of a track, also if that is nothing yet."""
+    folder = services.folder
+    return await TrackRecording.open(folder.audio(track), folder.journal(track), services.disk)
+
+
+async def to_the_end(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something, also while cancelled; each takes no longer than the deadline of the disk."""
+    with anyio.CancelScope(shield=True):
+        await close()

@@ -15,11 +15,10 @@ from transcriber.adapters.free_space import SpaceProbe
 from transcriber.adapters.process_probe import ProcessProbe
 from transcriber.app.engine import EngineSupply
 from transcriber.app.reporting import cause
-from transcriber.app.retention import Retention
 from transcriber.app.services import Services, TrackEngine
 from transcriber.core import component_states as states
 from transcriber.errors import SourceError, StorageError, TranscriberError
-from transcriber.events import SessionStarted, Summary
+from transcriber.events import SessionStarted, Summary, TrackStarted
 from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
@@ -72,14 +71,15 @@ class AnyTrack(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A tree over the services and tracks that `opening` made. Runs once. `failure` says why it ended, if it failed."""
+    """A tree over services and tracks that are open. Runs once. `failure` says why it ended, if it failed."""
 
     services: Services
     supply: EngineSupply
     tracks: Sequence[AnyTrack]
-    started: SessionStarted
-    timed: bool
-    """Whether the sources run in real time, so that a commit latency means something."""
+    resumed: bool = False
+    """Whether it was on disk before, and nothing is captured."""
+    errands: Sequence[ChildSpec] = ()
+    """What else is to be done once, beside the recording."""
     gauges: Gauges = field(default_factory=Gauges)
     summary: Summary | None = None
     failure: TranscriberError | None = None
@@ -101,6 +101,7 @@ class Session:
         """
         self._began = anyio.current_time()
         services = self.services
+        services.log.info("session_opened", component="session", session=services.folder.id, resumed=self.resumed)
         async with anyio.create_task_group() as reports:
             reports.start_soon(services.reporter.run)
             try:
@@ -114,7 +115,7 @@ class Session:
     async def _live(self) -> None:
         try:
             with self._noting_failure():
-                await self.services.publisher.publish(self.started)
+                await self.services.publisher.publish(self._started())
                 await self._root.run()
         finally:
             with anyio.move_on_after(CLOSING, shield=True):
@@ -141,6 +142,11 @@ class Session:
                 return summary
         reporter.changed("session", states.Session.INCOMPLETE, reason)
         return summary
+
+    @property
+    def timed(self) -> bool:
+        """Whether the sources run in real time, so that a commit latency means something."""
+        return not self.resumed and self.services.settings.capture.pace == "realtime"
 
     @property
     def elapsed(self) -> float:
@@ -176,6 +182,17 @@ class Session:
             # `fault` tells it, once everything else has been brought to an end.
             self.services.log.error("session_failed", exc_info=error)  # noqa: TRY400 - as all errors here: `Log` is no logging.Logger
             self.failure = self.failure or cause(error)
+
+    def _started(self) -> SessionStarted:
+        manifest = self.services.folder.manifest
+        return SessionStarted(
+            id=manifest.id,
+            folder=str(self.services.folder.path),
+            started=manifest.created,
+            tracks=tuple(TrackStarted(track.name, track.source) for track in manifest.tracks),
+            model=self.services.settings.engine.model,
+            resumed=self.resumed,
+        )
 
     def _summary(self) -> Summary:
         services = self.services
@@ -237,7 +254,7 @@ class Session:
             self.supply.child(),
             always(name="monitoring", start=self._monitoring),
             always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked)),
-            *(() if self.started.resumed else Retention(self.services.settings, self.services.log).children()),
+            *self.errands,
         )
         return self._supervisor("services", children, self._services_event)
 

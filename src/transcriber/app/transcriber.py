@@ -12,9 +12,10 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
-from transcriber.app import opening
+from transcriber.app.opening import recording
 from transcriber.app.publisher import Subscription
 from transcriber.app.reporting import Log, SilentLog
+from transcriber.app.resuming import resuming
 from transcriber.app.session import Session
 from transcriber.errors import TranscriberError
 from transcriber.events import GapFound, SegmentClosed, Summary
@@ -209,10 +210,10 @@ class Transcriber:
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Session]:
         if self._resume is None:
-            async with opening.recording(self._settings, self._log, self._duration) as session:
+            async with recording(self._settings, self._log, self._duration) as session:
                 yield session
             return
-        async with opening.resuming(self._resume, self._settings, self._log) as (session, report):
+        async with resuming(self._resume, self._settings, self._log) as (session, report):
             self.repairs = tuple(report.actions)
             yield session
 
