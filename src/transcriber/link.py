@@ -10,6 +10,7 @@ believing that it still has it. So nobody waits inside the stream here: a task w
 at once. No cancel, anyio's or native, can come between.
 """
 
+import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
@@ -38,6 +39,8 @@ class LinkStatistics:
     refused: int
     """Messages that `offer` found no room for."""
     set_aside: int
+    age: float
+    """Seconds that the oldest of `depth` has been there; 0 where there is none."""
     ended: bool
 
 
@@ -45,11 +48,17 @@ class Link[T]:
     """A bounded queue of messages from producers to one reader at a time.
 
     `on_poison` is told every message that is set aside, after `attempts` lives crashed on it; if it raises, the
-    message stays and is delivered again.
+    message stays and is delivered again. `now` is a clock in seconds that only grows.
     """
 
     def __init__(
-        self, name: str, capacity: int, *, on_poison: Callable[[T], None] | None = None, attempts: int = 3
+        self,
+        name: str,
+        capacity: int,
+        *,
+        on_poison: Callable[[T], None] | None = None,
+        attempts: int = 3,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         if capacity < 1 or attempts < 1:
             raise ValueError(f"link {name}: capacity and attempts must be 1 or more, not {capacity} and {attempts}")
@@ -57,6 +66,7 @@ class Link[T]:
         self._capacity = capacity
         self._send, self._receive = anyio.create_memory_object_stream[T](capacity)
         self._desk = _Desk[T](attempts, on_poison)
+        self._now = now
         self._refused = self._peak = 0
         self._ended = False
         # To drop a link is no leak, so anyio need not warn. (`__del__` may come after that of the streams.)
@@ -159,6 +169,7 @@ class Link[T]:
             redelivered=self._desk.redelivered,
             refused=self._refused,
             set_aside=self._desk.set_aside,
+            age=self._now() - self._desk.arrivals[0] if depth else 0.0,
             ended=self._ended,
         )
 
@@ -167,6 +178,7 @@ class Link[T]:
             self._send.send_nowait(message)
         except anyio.WouldBlock:
             return False
+        self._desk.arrivals.append(self._now())
         self._desk.tell_of_news()
         self._peak = max(self._peak, self._depth())
         return True
@@ -188,6 +200,8 @@ class _Desk[T]:
     on_poison: Callable[[T], None] | None
     unsettled: list[T] = field(default_factory=list[T])
     """The one message in hand, or to be delivered again; or none."""
+    arrivals: deque[float] = field(default_factory=deque[float])
+    """When each of those that are not handled yet was given, the one that is in hand first."""
     in_hand: bool = False
     """Whether the life that is seated has it."""
     crashes: int = 0
@@ -243,8 +257,7 @@ class _Desk[T]:
     def settle(self) -> None:
         if self.in_hand:
             self.in_hand = False
-            self.unsettled.clear()
-            self.crashes = 0
+            self._part()
             self.handled += 1
 
     def blame(self) -> None:
@@ -255,9 +268,13 @@ class _Desk[T]:
         if self.crashes >= self.attempts:
             if self.on_poison is not None:
                 self.on_poison(self.unsettled[0])
-            self.unsettled.clear()
-            self.crashes = 0
+            self._part()
             self.set_aside += 1
+
+    def _part(self) -> None:
+        self.unsettled.clear()
+        self.arrivals.popleft()
+        self.crashes = 0
 
 
 class _Inbox[T]:

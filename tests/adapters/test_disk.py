@@ -1,6 +1,8 @@
 import threading
+import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from transcriber.adapters.disk import Disk, InlineDisk
@@ -176,4 +178,21 @@ async def test_statistics(disk):
     taken = disk.statistics()
     assert taken.calls == 1_000
     assert 0 < taken.p50 <= taken.p99 <= taken.slowest
-    assert len(disk._durations) == 512
+    assert len(disk._latest) == 512
+
+
+async def test_a_call_counts_as_recent_for_as_long_as_it_takes_and_is_forgotten_later(disk, stuck, monkeypatch):
+    assert disk.statistics().recent == 0
+    now = time.monotonic()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(disk.run, lambda: stuck(60))
+        while disk._writer.busy() == 0:
+            await anyio.lowlevel.checkpoint()
+        monkeypatch.setattr("transcriber.adapters.disk.time.monotonic", lambda: now + 3600)
+        assert disk.statistics().recent > 3500
+        monkeypatch.undo()
+        stuck.__self__.set()
+    took = disk.statistics().recent
+    assert took > 0
+    monkeypatch.setattr("transcriber.adapters.disk.time.monotonic", lambda: now + 3600)
+    assert disk.statistics().recent == 0

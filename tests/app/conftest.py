@@ -62,6 +62,8 @@ def cut_speech(tmp_path) -> Path:
 class Client(ScriptedEngine):
     """Stands where the client of the engine process does."""
 
+    pid = None
+
     def rss(self) -> int:
         return 0
 

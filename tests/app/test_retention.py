@@ -2,19 +2,16 @@
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
 from transcriber import StorageError, Transcriber
-from transcriber.actors.monitoring import MonitoringRules
 from transcriber.adapters import free_space
 from transcriber.adapters.engine.scripted import silence
 from transcriber.adapters.session_folder import SessionFolder, TrackEntry
 from transcriber.app import retention
-from transcriber.app import session as session_module
 from transcriber.events import StateChanged
 from transcriber.settings import Monitoring, Session
 from transcriber.types import TrackName
@@ -193,13 +190,10 @@ async def test_what_was_kept_for_long_enough_makes_room_first(play, keep, made, 
     assert not old.exists()
 
 
-async def test_a_disk_that_is_nearly_full_raises_an_alert_and_the_recording_goes_on(
-    play, settings_for, disk, monkeypatch
-):
-    monkeypatch.setattr(session_module, "MonitoringRules", partial(MonitoringRules, sustain=0.0))
+async def test_a_disk_that_is_nearly_full_raises_an_alert_and_the_recording_goes_on(play, settings_for, disk):
     disk.free = 220 * MB  # about 1.9 hours of a track
     play([silence(9)], live=True)
-    settings = replace(settings_for(), monitoring=Monitoring(interval=0.1, space_threshold=4.0))
+    settings = replace(settings_for(), monitoring=Monitoring(interval=0.1, sustain=0.0, space_threshold=4.0))
     events = await record(settings)
     [alert] = [event for event in events if isinstance(event, StateChanged) and event.component == "space"]
     assert (alert.before, alert.after) == ("normal", "alert")

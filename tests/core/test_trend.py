@@ -32,3 +32,11 @@ def test_what_is_older_than_the_window_does_not_count():
 def test_memory_is_bounded():
     trend = after(*((now, 5.0) for now in range(1000)))
     assert len(trend._readings) <= 31
+
+
+def test_the_rise_is_what_was_added_within_the_window():
+    trend = Trend(10)
+    assert trend.rise() == 0
+    for now in range(31):
+        trend.take(float(now * 2), now)
+    assert trend.rise() == 20

@@ -408,12 +408,21 @@ async def test_a_link_is_congested_while_a_producer_waits_for_room():
 
 
 async def test_the_statistics_tell_everything():
-    link = await filled(1, 2, 3, capacity=3, ended=False)
+    link = await filled(1, 2, 3, capacity=3, ended=False, now=lambda: 7.0)
     link.offer(4)
     await crash(link, on=1)
     await crash(link, on=2)
     assert link.statistics() == LinkStatistics(
-        capacity=3, depth=2, peak_depth=3, received=3, handled=1, redelivered=1, refused=1, set_aside=0, ended=False
+        capacity=3,
+        depth=2,
+        peak_depth=3,
+        received=3,
+        handled=1,
+        redelivered=1,
+        refused=1,
+        set_aside=0,
+        age=0.0,
+        ended=False,
     )
     assert link.pending()
     assert link.progress() == 1
@@ -504,3 +513,30 @@ def test_any_mix_of_crashes_and_cancels_loses_nothing_and_keeps_the_order(capaci
         assert statistics.set_aside == len(poison)
 
     anyio.run(scenario)
+
+
+async def test_the_age_is_that_of_the_oldest_message_that_is_not_handled_yet():
+    now = 100.0
+    link = Link[int]("test", 4, now=lambda: now)
+    assert link.statistics().age == 0
+    for number in (1, 2):
+        await link.put(number)
+        now += 5
+    assert link.statistics().age == 10
+    with link.inbox() as inbox:
+        await anext(inbox)
+        assert link.statistics().age == 10, "it is in hand"
+        await anext(inbox)
+        assert link.statistics().age == 5
+    assert link.statistics().age == 0
+
+
+async def test_a_message_that_is_set_aside_has_no_age_any_more():
+    now = 0.0
+    link = Link[int]("test", 4, attempts=1, now=lambda: now)
+    await link.put(1)
+    now = 3.0
+    await link.put(2)
+    await crash(link, on=1)
+    now = 4.0
+    assert link.statistics().age == 1

@@ -119,3 +119,21 @@ def test_a_loop_whose_thread_is_gone_blocks_nothing():
             return next(self.answers)
 
     Heartbeat(pytest.fail)._watch(-1, TwoLooks())
+
+
+async def test_each_beat_tells_how_late_it_came():
+    late, enough = [], anyio.Event()
+
+    def beat(seconds):
+        late.append(seconds)
+        if len(late) == 1:
+            time.sleep(0.03)  # the loop is blocked, and the next beat comes late
+        if len(late) == 2:
+            enough.set()
+
+    async with anyio.create_task_group() as host:
+        host.start_soon(Heartbeat(lambda _: None, on_beat=beat, interval=0.01, threshold=60).run)
+        await enough.wait()
+        host.cancel_scope.cancel()
+    assert min(late) >= 0
+    assert late[1] >= 0.02

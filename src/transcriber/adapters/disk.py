@@ -31,10 +31,16 @@ DEADLINE = 10.0
 _KEPT = 512
 """Newest durations that the percentiles are taken from."""
 
+_RECENT = 10.0
+"""Seconds within which a call counts as recent."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiskStatistics:
-    """How the disk does. Durations in seconds; p50 and p99 of the newest 512 calls, `slowest` of all."""
+    """How the disk does. Durations in seconds; p50 and p99 of the newest 512 calls, `slowest` of all.
+
+    `recent` is the slowest call of the last 10 s; one that is not done yet counts as long as it has taken.
+    """
 
     calls: int
     waiting: int
@@ -43,6 +49,7 @@ class DiskStatistics:
     p50: float
     p99: float
     slowest: float
+    recent: float
 
 
 class CallRunner(Protocol):
@@ -91,6 +98,11 @@ class _Writer:
                 self._abandoned = True
             return self._abandoned
 
+    def busy(self) -> float:
+        """Return for how many seconds the call in hand has been running; 0 without one."""
+        with self._lock:
+            return time.monotonic() - self._current.started if self._current is not None else 0.0
+
     def _work(self) -> None:
         while not self._abandoned and (job := self._jobs.get()) is not None:
             if not job.withdrawn:
@@ -122,7 +134,7 @@ class Disk:
         self._places = anyio.Semaphore(capacity, fast_acquire=True)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._writer = _Writer(name, self._jobs)
-        self._durations: deque[float] = deque(maxlen=_KEPT)
+        self._latest: deque[tuple[float, float]] = deque(maxlen=_KEPT)  # when each began, and what it took
         self._slowest = 0.0
         self._calls = 0
         self._hung = 0
@@ -158,7 +170,9 @@ class Disk:
 
     def statistics(self) -> DiskStatistics:
         """Return how the disk does."""
-        ordered = sorted(self._durations)
+        ordered = sorted(took for _, took in self._latest)
+        since = time.monotonic() - _RECENT
+        recent = (took for began, took in self._latest if began + took >= since)
         return DiskStatistics(
             calls=self._calls,
             waiting=self._capacity - self._places.value,
@@ -166,6 +180,7 @@ class Disk:
             p50=_percentile(ordered, 0.50),
             p99=_percentile(ordered, 0.99),
             slowest=self._slowest,
+            recent=max([self._writer.busy(), *recent]),
         )
 
     async def close(self) -> None:
@@ -182,7 +197,7 @@ class Disk:
         if job.took is not None:
             self._calls += 1
             self._slowest = max(self._slowest, job.took)
-            self._durations.append(job.took)
+            self._latest.append((job.started, job.took))
         job.done.set()
         self._places.release()
 

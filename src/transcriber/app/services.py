@@ -25,6 +25,20 @@ from transcriber.settings import Settings
 from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, TrackName, samples
 
 
+@dataclass(frozen=True, slots=True)
+class TrackReading:
+    """Counters of one track: samples captured, cursor, and the share of its buffer pool in use (0 to 1)."""
+
+    captured: int
+    cursor: int
+    buffer: float
+
+    @property
+    def lag(self) -> float:
+        """Seconds from the newest audio back to the cursor."""
+        return (self.captured - self.cursor) / RATE
+
+
 @dataclass(slots=True)
 class TrackEngine:
     """The engine as one track has it, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound."""

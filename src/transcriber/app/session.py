@@ -10,29 +10,24 @@ from typing import Protocol
 
 import anyio
 
-from transcriber.actors.monitoring import Gauges, Monitoring, MonitoringRules, TrackReading
-from transcriber.adapters.free_space import SpaceProbe
-from transcriber.adapters.process_probe import ProcessProbe
+from transcriber.actors.monitoring import Gauges, Monitoring
 from transcriber.app.engine import EngineSupply
+from transcriber.app.measuring import MeasuredTrack, Measuring
 from transcriber.app.reporting import cause
-from transcriber.app.services import Services, TrackEngine
+from transcriber.app.services import Services
 from transcriber.core import component_states as states
+from transcriber.core.alert_rules import Limits
 from transcriber.errors import SourceError, StorageError, TranscriberError
 from transcriber.events import SessionStarted, Summary, TrackStarted
-from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor
+from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor, Tree
 from transcriber.supervision import events as supervised
-from transcriber.types import TrackName
 
 CLOSING = 10.0
 """Seconds to close a session after everything ended or was cancelled; a disk that hangs must not hold up the host."""
 
 
-class AnyTrack(Protocol):
+class AnyTrack(MeasuredTrack, Protocol):
     """A track that is being recorded, or one that was."""
-
-    name: TrackName
-    level: float
-    engine: TrackEngine
 
     @property
     def fault(self) -> SourceError | None:
@@ -46,10 +41,6 @@ class AnyTrack(Protocol):
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors, sinks first."""
-        ...
-
-    def reading(self) -> TrackReading:
-        """Return the counters that monitoring looks at."""
         ...
 
     def stop(self) -> None:
@@ -84,10 +75,14 @@ class Session:
     summary: Summary | None = None
     failure: TranscriberError | None = None
     _restarts: int = 0
+    _measuring: Measuring = field(init=False)
     _root: Supervisor = field(init=False)
     _began: float = 0.0
 
     def __post_init__(self) -> None:
+        self._measuring = Measuring(
+            services=self.services, tracks=self.tracks, restarts=lambda: self._restarts, timed=self.timed
+        )
         limits = self.services.settings.supervision
         # A track whose parts fail by time-out takes up to its window, and a time-out, to give up. The settings see to
         # it that `max_restarts` such time-outs fit into a window: so this one escalates whatever a track fails by.
@@ -114,7 +109,7 @@ class Session:
 
     async def _live(self) -> None:
         try:
-            with self._noting_failure():
+            with self._noting_failure(), self._measuring.collector:
                 await self.services.publisher.publish(self._started())
                 await self._root.run()
         finally:
@@ -147,6 +142,11 @@ class Session:
     def timed(self) -> bool:
         """Whether the sources run in real time, so that a commit latency means something."""
         return not self.resumed and self.services.settings.capture.pace == "realtime"
+
+    @property
+    def tree(self) -> Tree:
+        """The supervisors and their children as they are now."""
+        return self._root.tree()
 
     @property
     def elapsed(self) -> float:
@@ -253,7 +253,7 @@ class Session:
         children = (
             self.supply.child(),
             always(name="monitoring", start=self._monitoring),
-            always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked)),
+            always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked, on_beat=self._measuring.beat)),
             *self.errands,
         )
         return self._supervisor("services", children, self._services_event)
@@ -261,17 +261,21 @@ class Session:
     def _monitoring(self) -> Monitoring:
         given = self.services.settings.monitoring
         return Monitoring(
-            tracks=lambda: {track.name: track.reading() for track in self.tracks},
-            processes=ProcessProbe(self.services.client.rss),
-            free=SpaceProbe(self.services.folder.path).free,
+            measure=self._measuring.snapshot,
             tell=self.services.reporter.tell,
             gauges=self.gauges,
-            rules=MonitoringRules(
+            limits=Limits(
                 memory=given.memory_threshold,
+                engine_memory=given.engine_memory_threshold,
                 cpu=given.cpu_threshold,
+                temperature=given.temperature_threshold,
                 buffer=given.buffer_threshold,
                 lag=given.lag_threshold,
+                write=given.write_threshold,
                 space=given.space_threshold,
+                lost=given.lost_threshold,
+                restarts=given.restart_threshold,
+                sustain=given.sustain,
             ),
             interval=given.interval,
         )

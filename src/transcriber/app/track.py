@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import anyio
 
 from transcriber.actors.buffering import Buffering
 from transcriber.actors.capture import Capture, Standby
 from transcriber.actors.holder import Holder, delivers
-from transcriber.actors.monitoring import TrackReading
 from transcriber.actors.resampling import Conversion, Resampling
 from transcriber.actors.storage import Storage
 from transcriber.actors.transcription import Transcription
@@ -19,7 +19,7 @@ from transcriber.adapters.pcm import SILENCE_DBFS, peak_dbfs
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.soxr_resampler import SoxrResampler
 from transcriber.app.reporting import brief
-from transcriber.app.services import Services, TrackEngine
+from transcriber.app.services import Services, TrackEngine, TrackReading
 from transcriber.core import component_states as states
 from transcriber.core.assembly import Assembly
 from transcriber.core.pool import Chunk, Pool
@@ -140,8 +140,13 @@ class Track:
             on_hung=link.blame,
         )
 
+    @property
+    def links(self) -> Sequence[Link[Any]]:
+        """The links of the track, in the order in which its audio flows; the last one leads to transcription."""
+        return self._blocks, self._samples, self._chunks, self._speech
+
     def reading(self) -> TrackReading:
-        """Return the counters that monitoring looks at."""
+        """Return the counters of the audio."""
         captured = self.holder.timeline.position
         cursor = self.services.tally.of(self.name).coverage.position
         return TrackReading(captured, cursor, self._assembly.pool.fill)
@@ -270,8 +275,13 @@ class RecordedTrack:
         """Return the one actor."""
         return (ChildSpec(name="transcription", start=self._transcription, significant=True, essential=False),)
 
+    @property
+    def links(self) -> Sequence[Link[Any]]:
+        """The one link, which never had anything."""
+        return (self._speech,)
+
     def reading(self) -> TrackReading:
-        """Return the counters that monitoring looks at."""
+        """Return the counters of the audio."""
         return TrackReading(self.recording.durable, self.services.tally.of(self.name).coverage.position, 0.0)
 
     def stop(self) -> None:

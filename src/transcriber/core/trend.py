@@ -23,3 +23,7 @@ class Trend:
             return None
         (begin, first), (end, last) = self._readings[0], self._readings[-1]
         return (last - first) / (end - begin) if end > begin else None
+
+    def rise(self) -> float:
+        """Return by how much the value grew in all; 0 before two readings."""
+        return self._readings[-1][1] - self._readings[0][1] if self._readings else 0.0

@@ -292,9 +292,34 @@ class Monitoring(Section, frozen=True, kw_only=True):
     cpu_threshold: Annotated[
         float, Meta(ge=1.0, le=100.0, description="Per cent of all cores in use, sustained, that raise an alert.")
     ] = 80.0
+    sustain: Annotated[
+        float, Meta(ge=0.0, le=600.0, description="Seconds that a load must last before it raises an alert.")
+    ] = 10.0
     memory_threshold: Annotated[
         int, Meta(ge=16 * MIB, le=64 * GIB, description="Bytes in memory of the core process that raise an alert.")
     ] = 100 * MIB
+    engine_memory_threshold: Annotated[
+        int, Meta(ge=64 * MIB, le=1024 * GIB, description="Bytes in memory of the engine that raise an alert.")
+    ] = 4 * GIB
+    temperature_threshold: Annotated[
+        float,
+        Meta(
+            ge=30.0,
+            le=120.0,
+            description="Degrees Celsius of the processor that raise an alert, where a sensor exists.",
+        ),
+    ] = 85.0
+    write_threshold: Annotated[
+        float,
+        Meta(ge=0.01, le=60.0, description="Seconds that a write to the disk may take for no alert to be raised."),
+    ] = 0.5
+    restart_threshold: Annotated[
+        int, Meta(ge=1, le=1000, description="Restarts of failed parts within five minutes that raise an alert.")
+    ] = 3
+    lost_threshold: Annotated[
+        float,
+        Meta(ge=0.0, le=300.0, description="Seconds of sound that may be missing of five minutes without an alert."),
+    ] = 1.0
     buffer_threshold: Annotated[
         float, Meta(ge=0.1, le=1.0, description="Share of a track's pool in use that raises an alert.")
     ] = 0.8

@@ -36,15 +36,22 @@ class Heartbeat:
     """An actor that beats every `interval` seconds, and tells `on_blocked` when no beat came for `threshold`.
 
     `on_blocked` is called in the watchdog's thread, once for every time that the loop blocks, while it is blocked.
-    The thread lives as long as `run`. Time is the monotonic clock, whatever clock the loop runs on.
+    The thread lives as long as `run`. `on_beat` is told, in the loop, how many seconds late each beat came. Time is the
+    monotonic clock, whatever clock the loop runs on.
     """
 
     def __init__(
-        self, on_blocked: Callable[[LoopBlocked], None], *, interval: float = 0.1, threshold: float = 0.5
+        self,
+        on_blocked: Callable[[LoopBlocked], None],
+        *,
+        on_beat: Callable[[float], None] = lambda _: None,
+        interval: float = 0.1,
+        threshold: float = 0.5,
     ) -> None:
         if not 0 < interval < threshold:
             raise ValueError(f"the threshold must exceed the interval, not {threshold} and {interval}")
         self._on_blocked = on_blocked
+        self._on_beat = on_beat
         self._interval = interval
         self._threshold = threshold
         self._beat = 0.0
@@ -61,7 +68,8 @@ class Heartbeat:
         try:
             while True:
                 await anyio.sleep(self._interval)
-                self._beat = time.monotonic()
+                before, self._beat = self._beat, time.monotonic()
+                self._on_beat(max(0.0, self._beat - before - self._interval))
         finally:
             stop.set()
 
