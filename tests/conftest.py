@@ -8,9 +8,20 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
 import pytest
+
+from transcriber.adapters.disk import InlineDisk
+from transcriber.adapters.engine.scripted import ScriptedEngine
+from transcriber.adapters.recording import TrackRecording
+from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.app import opening, resuming
+from transcriber.app.engine import EngineSupply
+from transcriber.supervision import ChildSpec, Restart
+from transcriber.types import Block, Position, TrackName
 
 DAEMON = """
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native
@@ -136,3 +147,52 @@ def small_disk(tmp_path):
         pytest.skip("this machine does not let us mount a small file system")
     yield tmp_path
     subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+class Client(ScriptedEngine):
+    """Stands where the client of the engine process does."""
+
+    pid = None
+
+    def rss(self) -> int:
+        return 0
+
+    def peak_rss(self) -> int:
+        return 0
+
+
+class Idle:
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+
+@pytest.fixture
+def _scripted_engine(monkeypatch):
+    """An engine that hears what `say` says, without a process."""
+    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
+    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
+    for module in (opening, resuming):
+        monkeypatch.setattr(module, "make_client", lambda _settings: Client())
+
+
+@pytest.fixture
+def leave_unfinished():
+    """Make a session as a killed program leaves it: recorded, and nothing of it transcribed. Return its folder."""
+
+    def leave(parent: Path, name: str, pcm: bytes, *, day: int = 1, **begun: str) -> Path:
+        created = datetime(2026, 11, day, 9, 15, 2, tzinfo=UTC)
+        entry = TrackEntry(name=TrackName("t0"), source="loopback", started=created)
+        folder = SessionFolder.create(
+            parent, [entry], **{"model": "small", "app": "0", **begun}, name=name, created=created
+        )
+
+        async def record() -> None:
+            recording = await TrackRecording.open(folder.audio(entry.name), folder.journal(entry.name), InlineDisk())
+            await recording.append([Block(Position(0), pcm)])
+            await recording.close()
+
+        anyio.run(record)
+        folder.close()
+        return folder.path
+
+    return leave

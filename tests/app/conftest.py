@@ -3,15 +3,11 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-import anyio
 import pytest
 
-from transcriber.adapters.engine.scripted import ScriptedEngine
 from transcriber.adapters.scripted_source import ScriptedSource
-from transcriber.app import opening, resuming
-from transcriber.app.engine import EngineSupply
+from transcriber.app import opening
 from transcriber.settings import Capture, Engine, Session, Settings, Supervision, Track
-from transcriber.supervision import ChildSpec, Restart
 
 SPEECH = Path(__file__).parents[2] / "examples" / "speech.flac"
 
@@ -57,32 +53,6 @@ def cut_speech(tmp_path) -> Path:
     path = tmp_path / "cut.flac"
     path.write_bytes(SPEECH.read_bytes()[: SPEECH.stat().st_size // 2])
     return path
-
-
-class Client(ScriptedEngine):
-    """Stands where the client of the engine process does."""
-
-    pid = None
-
-    def rss(self) -> int:
-        return 0
-
-    def peak_rss(self) -> int:
-        return 0
-
-
-class Idle:
-    async def run(self) -> None:
-        await anyio.sleep_forever()
-
-
-@pytest.fixture
-def _scripted_engine(monkeypatch):
-    """An engine that hears what `say` says, without a process."""
-    child = ChildSpec(name="engine", start=Idle, restart=Restart.PERMANENT, essential=False)
-    monkeypatch.setattr(EngineSupply, "child", lambda _self: child)
-    for module in (opening, resuming):
-        monkeypatch.setattr(module, "make_client", lambda _settings: Client())
 
 
 @pytest.fixture

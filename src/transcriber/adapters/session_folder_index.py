@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from transcriber.adapters import disk_files
-from transcriber.adapters.session_folder import Manifest, emergencies_of, read_manifest
+from transcriber.adapters.session_folder import Manifest, SessionFolder, emergencies_of, read_manifest
 from transcriber.adapters.session_folder_lock import SessionLock, is_locked
 from transcriber.core import journal
 from transcriber.errors import StorageError
@@ -59,19 +59,28 @@ def list_sessions(parent: Path) -> Sequence[SessionEntry]:
         StorageError: the folder cannot be read. One that is not there holds no session.
 
     """
-    try:
-        folders = sorted(path for path in parent.iterdir() if (path / "session.json").is_file())
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise disk_files.explain(error, parent, doing="list") from error
     entries: list[SessionEntry] = []
-    for path in folders:
+    for path in _sessions_in(parent):
         try:
             entries.append(describe(path))
         except StorageError:
             continue
     return sorted(entries, key=lambda entry: (entry.created, entry.id))
+
+
+def unfinished(parent: Path) -> Sequence[SessionFolder]:
+    """Return views of the sessions in a folder that somebody has to resume, oldest first: nobody writes them.
+
+    Raises:
+        StorageError: as `list_sessions`.
+
+    """
+    views: list[SessionFolder] = []
+    for path in _sessions_in(parent):
+        with contextlib.suppress(StorageError):
+            if state_of(path) is SessionState.UNFINISHED:
+                views.append(SessionFolder.view(path))
+    return sorted(views, key=lambda view: (view.manifest.created, view.id))
 
 
 def describe(path: Path) -> SessionEntry:
@@ -138,6 +147,15 @@ def remove(path: Path) -> None:
         raise disk_files.explain(error, path, doing="remove") from error
     finally:
         lock.release()
+
+
+def _sessions_in(parent: Path) -> Sequence[Path]:
+    try:
+        return sorted(path for path in parent.iterdir() if (path / "session.json").is_file())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise disk_files.explain(error, parent, doing="list") from error
 
 
 def _names(entries: Sequence[SessionEntry]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from msgspec.structs import replace
 
 from transcriber.adapters.recovery import RecoveryReport, recover
-from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder import Manifest, SessionFolder
 from transcriber.app.engine import check_model, make_client, make_supply
 from transcriber.app.reporting import Log
 from transcriber.app.services import Services, open_recording, open_services, to_the_end
@@ -37,6 +38,12 @@ async def resuming(path: Path, settings: Settings, log: Log) -> AsyncGenerator[t
         await _tell_how_it_was_left(services, report)
         tracks = await _open_tracks(services, resources)
         yield Session(services=services, supply=make_supply(services), tracks=tracks, resumed=True), report
+
+
+def as_begun(settings: Settings, manifest: Manifest) -> Settings:
+    """Return the settings with the model and the language that a session was begun with."""
+    begun = replace(settings.engine, model=manifest.model, language=manifest.language or "auto")
+    return replace(settings, engine=begun)
 
 
 async def _tell_how_it_was_left(services: Services, report: RecoveryReport) -> None:

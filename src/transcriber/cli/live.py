@@ -31,6 +31,8 @@ class LiveRun:
     settings: Settings
     make: Callable[[Log], Transcriber]
     objectives: Sequence[Objective] = ()
+    stopped: bool = False
+    """Whether somebody stopped it, or nobody reads its output any more."""
     _unshown: OSError | None = None
 
     async def run(self) -> None:
@@ -64,7 +66,9 @@ class LiveRun:
     async def _obey(
         self, signals: AsyncIterator[Signals], transcriber: Transcriber, everything: anyio.CancelScope
     ) -> None:
-        transcriber.stop(FINISHING.format((await anext(signals)).name))
+        name = (await anext(signals)).name
+        self.stopped = True
+        transcriber.stop(FINISHING.format(name))
         await anext(signals)
         everything.cancel()
 
@@ -76,6 +80,7 @@ class LiveRun:
                     await view.show(envelope)
             except OutputClosed:
                 # Nobody reads any more: end as if asked to. What was captured is kept and transcribed.
+                self.stopped = True
                 transcriber.stop("nobody reads the output any more")
             except OSError as error:
                 # A full disk under a redirected output, say: no reason to stop recording.
