@@ -3,7 +3,7 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from transcriber.app.reporting import Reporter, SilentLog
+from transcriber.app.reporting import UNTOLD, Reporter, SilentLog
 from transcriber.core.state_machine import IllegalTransition
 from transcriber.errors import DeviceLost, StorageError
 from transcriber.events import StateChanged
@@ -264,6 +264,33 @@ async def test_an_error_that_may_quote_what_was_said_is_told_by_its_type_alone()
             reporter.supervised(ChildFailed("track me", "transcription", error), ME)
 
     assert [event.reason for event in await told(life)] == ["ValueError", "KeyError"]
+
+
+async def test_in_a_storm_the_changes_of_a_component_become_one_and_its_last_state_is_told():
+    def storm(reporter):
+        reporter.changed("engine", "loading", "tiny.en")
+        for _ in range(2 * UNTOLD):
+            reporter.tell(StateChanged("lag", "normal", "alert", "behind", ME))
+            reporter.tell(StateChanged("lag", "alert", "normal", "caught up", ME))
+        reporter.changed("engine", "ready", "loaded")
+        reporter.tell(StateChanged("lag", "normal", "alert", "behind for good", ME))
+        for after in ("failed", "restarting", "loading", "ready") * UNTOLD:
+            reporter.changed("engine", after, "it goes round and round")
+
+    events = await told(storm)
+    assert len(events) <= UNTOLD
+    assert chain([event for event in events if event.component == "engine"])[-1] == "ready"
+    lag = [event for event in events if event.component == "lag"]
+    assert chain(lag)[-1] == "alert"
+    assert lag[-1].reason == "behind for good"
+
+
+async def test_as_many_changes_as_may_wait_are_told_each_by_itself():
+    def many(reporter):
+        for number in range(UNTOLD):
+            reporter.tell(StateChanged("lag", "", "normal" if number % 2 else "alert", str(number), ME))
+
+    assert [event.reason for event in await told(many)] == [str(number) for number in range(UNTOLD)]
 
 
 async def test_a_state_that_cannot_be_stored_ends_nothing():

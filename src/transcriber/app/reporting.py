@@ -11,14 +11,13 @@ from transcriber.core import component_states as states
 from transcriber.core.state_machine import IllegalTransition, StateMachine, Transition
 from transcriber.errors import StorageError, TranscriberError
 from transcriber.events import StateChanged
-from transcriber.link import Link
 from transcriber.ports import Transcript
 from transcriber.supervision import ChildError
 from transcriber.supervision import events as supervised
 from transcriber.types import TrackName
 
 UNTOLD = 256
-"""State changes that may wait to be published. More than that at once is a storm of which the log has the rest."""
+"""State changes that wait to be published, each by itself. In a storm of more, those of a component become one."""
 
 
 class Log(Protocol):
@@ -69,7 +68,8 @@ class Reporter:
         self._log = log
         self._transcript = transcript
         self._now = now
-        self._changes = Link[StateChanged]("reports", UNTOLD)
+        self._untold: list[StateChanged] = []
+        self._news = anyio.Event()
         self._machines: dict[tuple[str, TrackName | None], StateMachine[str]] = {
             (name, None): states.component(name, now()) for name in ("session", "engine")
         }
@@ -197,22 +197,42 @@ class Reporter:
 
     def _tell(self, change: StateChanged) -> None:
         self._log.info("state_changed", **_fields(change))
-        if not self._ended:
-            self._changes.offer(change)
+        if self._ended:
+            return
+        self._untold.append(change)
+        if len(self._untold) > UNTOLD:
+            self._untold = _merged(self._untold)
+        self._news.set()
 
     async def run(self) -> None:
         """Publish until `end` was called."""
-        with self._changes.inbox() as inbox:
-            async for change in inbox:
-                try:
-                    await self._transcript.publish(change)
-                except StorageError as error:
-                    self._log.error("state_not_stored", component=change.component, exc_info=error)
+        while self._untold or not self._ended:
+            if self._untold:
+                await self._publish(self._untold.pop(0))
+            else:
+                await self._news.wait()
+                self._news = anyio.Event()
+
+    async def _publish(self, change: StateChanged) -> None:
+        try:
+            await self._transcript.publish(change)
+        except StorageError as error:
+            self._log.error("state_not_stored", component=change.component, exc_info=error)
 
     def end(self) -> None:
         """Let `run` return once everything is told. What is reported later is only logged."""
         self._ended = True
-        self._changes.end()
+        self._news.set()
+
+
+def _merged(changes: Sequence[StateChanged]) -> list[StateChanged]:
+    """Return one change for each component, from the state that was told last to the one that it is in now."""
+    merged: dict[tuple[str, TrackName | None], StateChanged] = {}
+    for change in changes:
+        key = (change.component, change.track)
+        earlier = merged.pop(key, change)
+        merged[key] = replace(change, before=earlier.before)
+    return [change for change in merged.values() if change.before != change.after]
 
 
 def _naming(reason: str, choices: Sequence[str], number: int) -> str:
