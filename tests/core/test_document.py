@@ -144,6 +144,10 @@ def test_json_is_one_object_with_all_there_is():
         {
             "name": "them", "source": "loopback", "captured": 100.0, "covered": 90.0,
             "transcribed": 50.0, "silence": 37.0, "missing": 3.0, "coverage": 0.9,
+            "samples": {
+                "captured": 1_600_000, "covered": 1_440_000,
+                "transcribed": 800_000, "silence": 592_000, "missing": 48_000,
+            },
         }
     ]  # fmt: skip
     assert made["gaps"] == [{"track": "them", "start": 62.0, "end": 65.5, "reason": "device"}]

@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 
 from transcriber.core.cue_breaks import is_wide
-from transcriber.core.ledger import share
+from transcriber.core.ledger import Samples, share
 from transcriber.core.lines import WordLine
 from transcriber.core.stamps import gap_note
 from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt
@@ -123,7 +123,7 @@ def _cues(document: Document, *, labelled: bool) -> list[Cue]:
 
 
 class JsonTrack(msgspec.Struct, frozen=True):
-    """A track in the `json` format: seconds, and the share of `captured` that is accounted for."""
+    """A track in the `json` format: seconds, the share of `captured` that is accounted for, and samples."""
 
     name: TrackName
     source: str
@@ -133,6 +133,7 @@ class JsonTrack(msgspec.Struct, frozen=True):
     silence: float
     missing: float
     coverage: float
+    samples: Samples
 
 
 class JsonSegment(msgspec.Struct, frozen=True):
@@ -204,6 +205,7 @@ def _json_track(track: DocumentTrack) -> JsonTrack:
         seconds(coverage.silence),
         seconds(coverage.missing),
         share(coverage.position, track.captured),
+        Samples(track.captured, coverage.position, coverage.transcribed, coverage.silence, coverage.missing),
     )
 
 
