@@ -30,7 +30,8 @@ from transcriber.adapters import recovery_track
 from transcriber.adapters.recording import read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
-from transcriber.adapters.session_folder import SessionFolder, read_manifest
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import read_manifest
 from transcriber.core import journal, piece_codec, record_log, wav
 from transcriber.errors import StorageError
 from transcriber.types import Block, Position, TrackName

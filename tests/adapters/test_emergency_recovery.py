@@ -12,8 +12,9 @@ from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import remove
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec, wav, wire

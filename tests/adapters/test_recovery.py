@@ -10,11 +10,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
@@ -346,8 +348,9 @@ def test_a_log_left_behind_does_not_get_into_the_new_database(session):
 
 
 def test_a_newer_database_is_not_taken_for_a_damaged_one(session):
-    connection = sqlite3.connect(session.database)
-    connection.execute("PRAGMA user_version = 9")
+    with sqlite3.connect(session.database) as connection:
+        connection.execute("PRAGMA user_version = 9")
+        schema.put_meta(connection, "format", "9")
     connection.close()
     with pytest.raises(StorageError, match="update"):
         recover(session)

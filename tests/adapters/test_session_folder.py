@@ -10,8 +10,11 @@ import msgspec
 import pytest
 
 from transcriber.adapters import session_folder_index as index
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry, read_manifest
+from transcriber.adapters.recovery import recover
+from transcriber.adapters.recovery_verify import verify
+from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState
+from transcriber.adapters.session_folder_manifest import TrackEntry, read_manifest, sealed, unsealed
 from transcriber.core import journal
 from transcriber.errors import ConfigError, StorageError
 from transcriber.types import AudioFormat, Position, SampleFormat, TrackName
@@ -137,7 +140,8 @@ def test_a_second_writer_is_refused_and_told_who_writes(session):
 @posix
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
     run_python(
-        "from transcriber.adapters.session_folder import SessionFolder, TrackEntry",
+        "from transcriber.adapters.session_folder import SessionFolder",
+        "from transcriber.adapters.session_folder_manifest import TrackEntry",
         "track = TrackEntry(name='them', source='loopback')",
         "session = SessionFolder.create(pathlib.Path(sys.argv[1]), [track], model='auto', app='1')",
         "os.kill(os.getpid(), signal.SIGKILL)",
@@ -159,22 +163,139 @@ def test_clean_is_said_at_the_end_and_unsaid_by_the_next_writer(session):
     again.close()
 
 
-def test_what_is_no_session_or_damaged_or_newer_is_refused_in_one_line(session, tmp_path):
+def test_what_is_no_session_or_newer_is_refused_in_one_line(session, tmp_path):
     session.close()
-    file = session.path / "session.json"
-    content = json.loads(file.read_text())
-    for text, why in (
-        (json.dumps({"format": 2, "who": "knows"}), "format 2.*update"),
-        ("{", "damaged"),
-        (json.dumps({**content, "tracks": [{"name": "../../x", "source": "loopback"}]}), "damaged"),
-    ):
-        file.write_text(text)
+    newer = msgspec.structs.replace(session.manifest, format=2)
+    (session.path / "session.json").write_bytes(sealed(newer))
+    for path, why in ((session.path, "format 2.*update"), (tmp_path, "not a session"), (tmp_path / "no", "not a")):
         for opening in (SessionFolder.open, SessionFolder.view):
             with pytest.raises(StorageError, match=why) as refusal:
-                opening(session.path)
+                opening(path)
             assert "\n" not in str(refusal.value)
+
+
+def test_names_that_lead_out_of_the_folder_are_not_believed(session):
+    tracks = (TrackEntry(name=TrackName("../../x"), source="loopback"),)
+    with pytest.raises(ValueError, match="cannot name a folder"):
+        unsealed(sealed(msgspec.structs.replace(session.manifest, tracks=tracks)))
+
+
+def test_a_bit_turned_over_anywhere_in_session_json_is_noticed_unless_it_says_the_same(session):
+    content = (session.path / "session.json").read_bytes()
+    unnoticed = []
+    for place in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[place // 8] ^= 1 << place % 8
+        try:
+            assert unsealed(bytes(changed)) == session.manifest
+            unnoticed.append(place)
+        except ValueError:
+            pass
+    assert len(unnoticed) < 16, "blanks alone say the same"
+
+
+def damaged(session: SessionFolder, content: bytes | None) -> None:
+    """Let `session.json` hold something else, or not be there."""
+    session.close()
+    file = session.path / "session.json"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+
+
+DAMAGES = {
+    "missing": None,
+    "empty": b"",
+    "half": b'{"format": 1, "id": "2026',
+    "garbage": b"\xff" * 90,
+    "another kind": b"[1]",
+    "a number too large": b'{"format": 123456789012345678901234567890}',
+    "edited by hand": b'{"format":1,"id":"x","created":"2026-01-01T00:00:00Z","app":"1","model":"","tracks":[]}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
+def test_a_session_without_its_session_json_is_found_and_restored_from_the_copy(session, content):
+    session.open_transcript().close()
+    before = session.manifest
+    damaged(session, content)
+    parent = session.path.parent
+    [entry] = index.list_sessions(parent)
+    assert entry.manifest == before
+    assert index.find(parent, "standup") == index.find(parent, str(session.path)) == session.path
+    seen = SessionFolder.view(session.path)
+    assert "there is a copy in transcript.db" in seen.fault
+    assert any(finding.startswith("session.json: ") for finding in verify(seen).findings)
+    opened = SessionFolder.open(session.path)
+    assert "restored" in recover(opened).actions[0]
+    assert [file.read_bytes() for file in opened.path.glob("damaged/session.json-*")] == [content] * (
+        content is not None
+    )
+    assert recover(opened).actions == []
+    opened.close()
+    again = SessionFolder.view(session.path)
+    assert (again.manifest, again.fault) == (before, None)
+    assert [finding for finding in verify(again).findings if "session.json" in finding] == []
+
+
+def clock(session: SessionFolder, track: TrackName, position: int, seconds: float) -> None:
+    began = round((MORNING.timestamp() + seconds) * 1e9)
+    session.journal(track).write_bytes(journal.encode_all([journal.Clock(Position(position), 5, began)]))
+
+
+@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
+def test_where_the_copy_is_lost_as_well_the_folder_tells_names_and_times(session, content):
+    clock(session, THEM, 32_000, 2.5)
+    damaged(session, content)
+    [entry] = index.list_sessions(session.path.parent)
+    found = entry.manifest
+    assert (found.id, found.name, found.created, found.model) == (session.id, "standup", MORNING, "auto")
+    assert [track.name for track in found.tracks] == ["me", "them"]
+    assert [track.started for track in found.tracks] == [None, MORNING + timedelta(seconds=0.5)]
+    opened = SessionFolder.open(session.path)
+    assert "names and times" in opened.fault
+    recover(opened)
+    assert recover(opened).actions == []
+    opened.close()
+    assert read_manifest(session.path) == found
+
+
+def test_a_renamed_session_without_its_session_json_began_with_its_first_track(session):
+    clock(session, THEM, 0, 9)
+    damaged(session, None)
+    moved = session.path.rename(session.path.with_name("a copy"))
+    found = read_manifest(moved)
+    assert (found.id, found.name, found.created) == ("a copy", None, MORNING + timedelta(seconds=9))
+
+
+def test_a_folder_with_nothing_of_a_session_is_none(session):
+    damaged(session, None)
+    assert index.list_sessions(session.path.parent) == []
+    damaged_too = session.path.parent / "other"
+    (damaged_too / "audio" / "holidays").mkdir(parents=True)
+    (damaged_too / "journal").mkdir()
+    (damaged_too / "journal" / "holidays").write_bytes(b"Dear diary")
     with pytest.raises(StorageError, match="not a session"):
-        SessionFolder.view(tmp_path)
+        index.remove(damaged_too)
+    assert index.list_sessions(session.path.parent) == []
+
+
+def test_a_newer_session_is_told_from_a_damaged_one_by_its_copy(session):
+    database = session.open_transcript()
+    database.keep("session", sealed(msgspec.structs.replace(session.manifest, format=2)).decode())
+    database.close()
+    damaged(session, None)
+    with pytest.raises(StorageError, match=r"format 2.*update"):
+        SessionFolder.open(session.path)
+
+
+def test_a_session_json_that_cannot_be_read_is_no_damage(session, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StorageError, match=r"cannot read .*session\.json: Permission denied; choose"):
+        SessionFolder.view(session.path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_with_the_way_out(tmp_path):

@@ -301,18 +301,38 @@ def test_every_commit_is_durable(database):
     assert database._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_newer_or_foreign_or_missing_or_damaged_database_is_refused(path, tmp_path):
+def mark(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+FORMAT_2 = "UPDATE meta SET value = '2', crc = 2753654951 WHERE key = 'format'"  # the CRC32 of "format 2"
+
+
+@pytest.mark.parametrize(
+    ("statements", "why"),
+    [
+        (("PRAGMA user_version = 2", FORMAT_2), "format 2.*update"),
+        (("PRAGMA user_version = 2", "DROP TABLE meta"), "format 2.*update"),
+        (("PRAGMA user_version = 2",), "header or its table meta is not what was written"),
+        (("PRAGMA user_version = 0",), "header or its table meta is not what was written"),
+        (("PRAGMA application_id = 7",), "header or its table meta is not what was written"),
+        (("UPDATE meta SET value = '2' WHERE key = 'format'",), "header or its table meta is not what was written"),
+        (("PRAGMA application_id = 7", "DROP TABLE meta"), "another program"),
+        (("PRAGMA application_id = 0", "PRAGMA user_version = 0", "DROP TABLE meta"), "another program"),
+    ],
+)
+def test_a_newer_or_foreign_database_is_refused_and_told_from_a_damaged_one(path, statements, why):
     TranscriptDatabase.open(path).close()
-    for pragma, why in (("user_version = 2", "format 2.*update"), ("application_id = 7", "another program")):
-        connection = sqlite3.connect(path)
-        connection.execute(f"PRAGMA {pragma}")
-        connection.close()
-        for opening in (TranscriptDatabase.open, TranscriptDatabase.view):
-            with pytest.raises(StorageError, match=why):
-                opening(path)
-        connection = sqlite3.connect(path)
-        connection.execute("PRAGMA user_version = 1")
-        connection.close()
+    mark(path, *statements)
+    for opening in (TranscriptDatabase.open, TranscriptDatabase.view):
+        with pytest.raises(StorageError, match=why):
+            opening(path)
+
+
+def test_a_missing_or_damaged_database_is_refused(tmp_path):
     for content in (None, b"", b"x" * 5_000):
         other = tmp_path / "other.db"
         if content is not None:
@@ -321,6 +341,13 @@ def test_a_newer_or_foreign_or_missing_or_damaged_database_is_refused(path, tmp_
             TranscriptDatabase.view(other)
     with pytest.raises(StorageError, match="not a database"):
         TranscriptDatabase.open(other)
+
+
+def test_numbers_are_not_given_by_a_mark_that_was_changed(database, path):
+    database.reserve()
+    mark(path, "UPDATE meta SET value = '0' WHERE key = 'reserved'")
+    with pytest.raises(StorageError, match="'reserved' in its table meta is not what was stored"):
+        database.reserve()
 
 
 def test_an_error_of_the_disk_leaves_nothing_half_done_and_the_next_call_opens_anew(database, publish, path):

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from transcriber import StorageError, Transcriber
 from transcriber.adapters import free_space
 from transcriber.adapters.engine.scripted import silence
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.app import retention
 from transcriber.events import StateChanged
 from transcriber.settings import Monitoring, Session

@@ -10,7 +10,8 @@ import pytest
 from transcriber.adapters import session_folder_index as index
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.recording import TrackRecording
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.cli import main
 from transcriber.core.wire import encode
@@ -39,7 +40,7 @@ class Made:
     def __init__(self, parent: Path, name: str, created: datetime, tracks: dict[TrackName, list[Event]]) -> None:
         entries = [TrackEntry(name=track, source="loopback") for track in tracks]
         self.folder = SessionFolder.create(parent, entries, model="tiny.en", app="0", name=name, created=created)
-        self.database = TranscriptDatabase.open(self.folder.database)
+        self.database = self.folder.open_transcript()
         for track, events in tracks.items():
             for event in events:
                 self.publish(event)

@@ -50,3 +50,14 @@ def test_an_id_is_in_utc_and_ids_sort_by_time():
     assert names.session_id(noon, "standup") == "2026-11-23T10-00-00Z-standup"
     assert names.session_id(datetime(2026, 11, 23, 10, tzinfo=UTC)) == "2026-11-23T10-00-00Z"
     assert names.session_id(noon) < names.session_id(noon + timedelta(seconds=1), "a")
+
+
+@given(st.datetimes(datetime(1000, 1, 1), timezones=st.just(UTC)), st.sampled_from([None, "standup", "a-b", "-2"]))  # noqa: DTZ001 - hypothesis adds the zone
+def test_an_id_tells_when_its_session_began_and_its_name(created, name):
+    created = created.replace(microsecond=0)
+    assert names.parse_session_id(names.session_id(created, name)) == (created, name)
+
+
+@pytest.mark.parametrize("text", ["", "standup", "2026-13-23T09-15-02Z", "2026-11-23", "x2026-11-23T09-15-02Z"])
+def test_another_name_of_a_folder_tells_neither(text):
+    assert names.parse_session_id(text) == (None, None)

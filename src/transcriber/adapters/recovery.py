@@ -14,8 +14,9 @@ from pathlib import Path
 
 from transcriber.adapters import disk_files, emergency_file
 from transcriber.adapters import transcript_db_schema as schema
-from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery
+from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery, set_aside
 from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import COPY, FILE, sealed
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec
@@ -47,9 +48,14 @@ def recover(session: SessionFolder) -> RecoveryReport:
 
     """
     try:
+        actions = _recover_manifest(session)
         rebuilt = _recover_database(session)
+        if rebuilt:
+            actions.append(f"{session.database}: damaged or missing; a new one is made from the audio")
         database = TranscriptDatabase.open(session.database)
         try:
+            if database.keep(COPY, sealed(session.manifest).decode()):
+                actions.append(f"{session.database}: a copy of {FILE} stored")
             merged = 0 if rebuilt else _merge_transcript(session, database)
             tracks = [_recover_track(session, track, database) for track in _with_folders(session)]
         finally:
@@ -57,10 +63,20 @@ def recover(session: SessionFolder) -> RecoveryReport:
         shutil.rmtree(session.emergencies, ignore_errors=True)
     except OSError as error:
         raise disk_files.explain(error, session.path, doing="recover") from error
-    actions = [f"{session.database}: damaged or missing; a new one is made from the audio"] if rebuilt else []
     if merged:
         actions.append(f"{session.database}: {merged} entries of the emergency file merged")
     return RecoveryReport(tracks, [*actions, *(line for track in tracks for line in track.actions)], rebuilt)
+
+
+def _recover_manifest(session: SessionFolder) -> list[str]:
+    """Put `session.json` in order, first of all: what else is repaired may be where it is made from."""
+    if session.fault is None:
+        return []
+    file, fault = session.path / FILE, session.fault
+    if file.exists():
+        set_aside(session.damaged, FILE, file.read_bytes())
+    session.save(session.manifest)
+    return [f"{file}: {fault}; restored"]
 
 
 def _merge_transcript(session: SessionFolder, database: TranscriptDatabase) -> int:

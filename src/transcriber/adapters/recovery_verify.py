@@ -13,6 +13,7 @@ from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.recovery_track import checksum, wav_files
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
+from transcriber.adapters.session_folder_manifest import COPY, FILE, sealed
 from transcriber.core import journal, record_log, wav
 from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Coverage, Gap, GapReason, Position, TrackName, seconds
@@ -52,6 +53,8 @@ def verify(session: SessionFolder) -> VerifyReport:
     state = state_of(session.path)
     if state is not SessionState.CLEAN:
         findings.append(f"the session is {state}: " + ("wait" if state is SessionState.RUNNING else "resume it"))
+    if session.fault is not None:
+        findings.append(f"{FILE}: {session.fault}")
     extents: dict[TrackName, journal.Extent] = {}
     for track in session.tracks:
         check = _TrackCheck(session, track, ended=state is SessionState.CLEAN)
@@ -61,6 +64,8 @@ def verify(session: SessionFolder) -> VerifyReport:
     try:
         with closing(schema.connect_to_read(session.database)) as connection:
             findings += _check_database(connection)
+            if schema.find_meta(connection, COPY) != sealed(session.manifest).decode():
+                findings.append(f"transcript.db: its copy of {FILE} is not the same")
             for track, extent in extents.items():
                 coverages[track] = _coverage(connection, track)
                 findings += _check_coverage(connection, track, extent, coverages[track])

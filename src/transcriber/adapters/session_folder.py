@@ -15,62 +15,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from transcriber.adapters import disk_files
 from transcriber.adapters.session_folder_lock import SessionLock
+from transcriber.adapters.session_folder_manifest import (
+    COPY,
+    FILE,
+    FoundManifest,
+    Manifest,
+    TrackEntry,
+    check_tracks,
+    find_manifest,
+    sealed,
+)
+from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.core import names
-from transcriber.errors import ConfigError, StorageError
-from transcriber.types import AudioFormat, TrackName
-
-FORMAT = 1
-"""Version of the folder's layout and files. A reader refuses a newer one."""
+from transcriber.types import TrackName
 
 _ATTEMPTS = 100
-
-
-class TrackEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A track, as `session.json` names it. What was not found out is None."""
-
-    name: TrackName
-    source: str
-    """The source as it was asked for."""
-    device: str | None = None
-    """What it turned out to be, for people."""
-    format: AudioFormat | None = None
-    """What it delivers."""
-    started: datetime | None = None
-    """Wall clock of position 0, UTC."""
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `session.json`."""
-
-    format: int = FORMAT
-    id: str
-    name: str | None = None
-    created: datetime
-    app: str
-    """Version of Transcriber that made the session."""
-    model: str
-    """Model as it was asked for."""
-    language: str | None = None
-    """Language as it was asked for; None to detect it."""
-    emergency: str | None = None
-    """Folder of the emergency files; None is the one in the session."""
-    tracks: tuple[TrackEntry, ...]
-
-
-class _FormatOnly(msgspec.Struct):
-    format: int
 
 
 class SessionFolder:
     """A session on disk. `create` and `open` take its lock; `view` does not, and must not write."""
 
-    def __init__(self, path: Path, manifest: Manifest, lock: SessionLock | None) -> None:
+    def __init__(self, path: Path, found: FoundManifest, lock: SessionLock | None) -> None:
         self.path = path
-        self.manifest = manifest
+        self.manifest = found.manifest
+        self.fault = found.fault
+        """What is wrong with `session.json`, or None: then `manifest` is what is known nevertheless."""
         self._lock = lock
 
     @classmethod
@@ -96,7 +67,7 @@ class SessionFolder:
 
         """
         created = created or datetime.now(UTC)
-        _check_tracks(tracks)
+        check_tracks(tracks)
         wanted = names.session_id(created, name)
         with contextlib.ExitStack() as undo:
             try:
@@ -119,7 +90,7 @@ class SessionFolder:
                 emergency=str(emergency / path.name) if emergency else None,
                 tracks=tuple(tracks),
             )
-            session = cls(path, manifest, lock)
+            session = cls(path, FoundManifest(manifest, None), lock)
             session.save(manifest)
             undo.pop_all()
         return session
@@ -132,9 +103,9 @@ class SessionFolder:
             StorageError: there is no session, it is newer than this program, or another process writes it.
 
         """
-        manifest = read_manifest(path)
+        found = find_manifest(path)
         lock = SessionLock.acquire(path / "lock")
-        folder = cls(path, manifest, lock)
+        folder = cls(path, found, lock)
         try:
             with contextlib.suppress(FileNotFoundError):
                 (path / "clean").unlink()
@@ -152,7 +123,7 @@ class SessionFolder:
             StorageError: there is no session, or it is newer than this program.
 
         """
-        return cls(path, read_manifest(path), None)
+        return cls(path, find_manifest(path), None)
 
     @property
     def id(self) -> str:
@@ -208,12 +179,26 @@ class SessionFolder:
             StorageError: it cannot be written.
 
         """
-        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         try:
-            disk_files.replace(self.path / "session.json", content)
+            disk_files.replace(self.path / FILE, sealed(manifest))
         except OSError as error:
             raise disk_files.explain(error, self.path) from error
-        self.manifest = manifest
+        self.manifest, self.fault = manifest, None
+
+    def open_transcript(self) -> TranscriptDatabase:
+        """Open the transcript to write, with a copy of `session.json` in it.
+
+        Raises:
+            StorageError: it cannot be written, or is damaged.
+
+        """
+        database = TranscriptDatabase.open(self.database)
+        try:
+            database.keep(COPY, sealed(self.manifest).decode())
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def mark_clean(self) -> None:
         """Say that the session ended in order: nothing is left to recover or to transcribe.
@@ -238,39 +223,6 @@ class SessionFolder:
 def emergencies_of(path: Path, manifest: Manifest) -> Path:
     """Return the folder of a session's emergency files."""
     return Path(manifest.emergency) if manifest.emergency else path / "emergency"
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return what `session.json` in `path` says.
-
-    Raises:
-        StorageError: there is none, it is damaged, or it is newer than this program.
-
-    """
-    file = path / "session.json"
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise StorageError(f"{path} is not a session: no session.json in it can be read") from error
-    try:
-        version = msgspec.json.decode(content, type=_FormatOnly).format
-        if version > FORMAT:
-            raise StorageError(f"{path} has format {version}; this Transcriber reads up to {FORMAT}: update it")
-        manifest = msgspec.json.decode(content, type=Manifest)
-        _check_tracks(manifest.tracks)
-    except (msgspec.MsgspecError, ConfigError) as error:
-        raise StorageError(f"{file} is damaged: {error}") from error
-    return manifest
-
-
-def _check_tracks(tracks: Sequence[TrackEntry]) -> None:
-    """Refuse names that lead out of the session's folder, or into another track's on a disk that ignores case."""
-    seen: set[str] = set()
-    for track in tracks:
-        names.track_name(track.name)
-        if track.name.casefold() in seen:
-            raise ConfigError(f"two tracks are named {track.name!r}; name them apart: NAME=SOURCE")
-        seen.add(track.name.casefold())
 
 
 def _make_unique(parent: Path, wanted: str) -> Path:

@@ -9,8 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from transcriber.adapters import disk_files
-from transcriber.adapters.session_folder import Manifest, SessionFolder, emergencies_of, read_manifest
+from transcriber.adapters.session_folder import SessionFolder, emergencies_of
 from transcriber.adapters.session_folder_lock import SessionLock, is_locked
+from transcriber.adapters.session_folder_manifest import Manifest, holds_session, read_manifest
 from transcriber.core import journal
 from transcriber.errors import StorageError
 from transcriber.types import Gap, Position, TrackName
@@ -109,7 +110,7 @@ def find(parent: Path, wanted: str) -> Path:
         StorageError: there is none, or more than one; the message names some that there are.
 
     """
-    if (Path(wanted) / "session.json").is_file():
+    if holds_session(Path(wanted)):
         return Path(wanted)
     entries = list_sessions(parent)
     for matches in (
@@ -151,7 +152,7 @@ def remove(path: Path) -> None:
 
 def _sessions_in(parent: Path) -> Sequence[Path]:
     try:
-        return sorted(path for path in parent.iterdir() if (path / "session.json").is_file())
+        return sorted(path for path in parent.iterdir() if holds_session(path))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -115,19 +115,28 @@ class TranscriptDatabase:
     def reserve(self, count: int = RESERVED) -> range:
         """Return event numbers that were never given before and never will be again, whatever crashes."""
         with self._transaction() as connection:
-            query = "UPDATE meta SET value = value + ? WHERE key = 'reserved' RETURNING value"
-            last = schema.number(connection, query, count)
+            last = _reserved(connection) + count
+            schema.put_meta(connection, "reserved", str(last))
         return range(last - count + 1, last + 1)
 
     def reserve_up_to(self, last: int) -> None:
         """Never give an event number up to `last`: for a database made anew in place of a damaged one."""
         with self._transaction() as connection:
-            connection.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'reserved'", (last,))
+            if last > _reserved(connection):
+                schema.put_meta(connection, "reserved", str(last))
 
     def reserved(self) -> int:
         """Return the highest event number that may have been given."""
         with self._reading() as connection:
-            return schema.number(connection, "SELECT value FROM meta WHERE key = 'reserved'")
+            return _reserved(connection)
+
+    def keep(self, key: str, value: str) -> bool:
+        """Store a text under a key of the table `meta`; return False if it is there."""
+        with self._transaction() as connection:
+            news = schema.find_meta(connection, key) != value
+            if news:
+                schema.put_meta(connection, key, value)
+        return news
 
     def cursor(self, track: TrackName) -> Coverage:
         """Return what became of a track's samples so far."""
@@ -262,3 +271,7 @@ class TranscriptDatabase:
 
     def _explain(self, error: sqlite3.Error) -> StorageError:
         return StorageError(f"{self._path}: {error}; check the disk, or resume the session to repair it")
+
+
+def _reserved(connection: sqlite3.Connection) -> int:
+    return int(schema.get_meta(connection, "reserved"))

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import zlib
 from pathlib import Path
 
 from transcriber.adapters import disk_files
@@ -18,7 +19,7 @@ _BUSY_SECONDS = 5.0
 """How long a writer waits for somebody who reads the database with another tool."""
 
 SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE segments (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -72,10 +73,15 @@ END;
 """
 
 _MARKS = f"""
-INSERT INTO meta VALUES ('format', {FORMAT}), ('reserved', 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
-"""  # noqa: S608 - constants
+"""
+
+_NOT_DAMAGE = {
+    *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM),
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY),
+}
+"""Errors that tell of the disk, or of others that use the file, and nothing about what is in it."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -98,7 +104,7 @@ def connect(path: Path) -> sqlite3.Connection:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
         if _check_format(connection, path) == 0:
-            _create(connection)
+            create(connection)
         undo.pop_all()
     return connection
 
@@ -126,19 +132,79 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the database's format, 0 if it is new."""
-    version = number(connection, "PRAGMA user_version")
-    if version and number(connection, "PRAGMA application_id") != APPLICATION_ID:
+    """Return the database's format, 0 if it is new. The header and the table `meta` both say it.
+
+    Raises:
+        StorageError: it is newer than this program, or none of its.
+        sqlite3.DatabaseError: it is damaged.
+
+    """
+    program, version = (number(connection, f"PRAGMA {mark}") for mark in ("application_id", "user_version"))
+    if program == version == 0 and not number(connection, "SELECT count(*) FROM sqlite_schema"):
+        return 0
+    said = int(find_meta(connection, "format") or 0)
+    if not said and program != APPLICATION_ID:
         raise StorageError(f"{path} is a database of another program")
-    if version > FORMAT:
+    if program == APPLICATION_ID and version > FORMAT and said in {0, version}:
         raise StorageError(f"{path} has format {version}; this Transcriber reads up to {FORMAT}: update it")
+    if (program, version) != (APPLICATION_ID, said):
+        raise sqlite3.DatabaseError("its header or its table meta is not what was written")
     return version
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error says that the file is damaged, and not that it cannot be read or written now."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _NOT_DAMAGE
+
+
+def create(connection: sqlite3.Connection) -> None:
     """Make the tables, all or none: the version is set in the same transaction."""
     search = SEARCH_SCHEMA if number(connection, "SELECT sqlite_compileoption_used('ENABLE_FTS5')") else ""
-    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {search} {_MARKS} COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {search} {_MARKS}")
+    put_meta(connection, "format", str(FORMAT))
+    put_meta(connection, "reserved", "0")
+    connection.execute("COMMIT")
+
+
+def put_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Store a value in the table `meta`, with its checksum."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, value, _meta_crc(key, value)))
+
+
+def get_meta(connection: sqlite3.Connection, key: str) -> str:
+    """Return a value of the table `meta`.
+
+    Raises:
+        sqlite3.DatabaseError: it is not there, or is not what was stored.
+
+    """
+    row = connection.execute("SELECT value, crc FROM meta WHERE key = ?", (key,)).fetchone()
+    if row is None or row[1] != _meta_crc(key, row[0]):
+        raise sqlite3.DatabaseError(f"{key!r} in its table meta is {'not what was stored' if row else 'missing'}")
+    return row[0]
+
+
+def find_meta(connection: sqlite3.Connection, key: str) -> str | None:
+    """Return a value of the table `meta`, None where it is not there or is damaged."""
+    try:
+        return get_meta(connection, key)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return None
+
+
+def read_meta(path: Path, key: str) -> str | None:
+    """Return a value of the table `meta` of a database that may be damaged, or not there; None if it cannot be read."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return get_meta(connection, key)
+    except sqlite3.Error:
+        return None
+
+
+def _meta_crc(key: str, value: str) -> int:
+    return zlib.crc32(f"{key} {value}".encode())
 
 
 def number(connection: sqlite3.Connection, query: str, *arguments: object) -> int:

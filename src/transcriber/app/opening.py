@@ -12,7 +12,8 @@ import anyio.to_thread
 
 from transcriber.actors.holder import Holder
 from transcriber.adapters.guarded_recording import GuardedRecording
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.app.engine import check_model, language_of, make_client, make_supply
 from transcriber.app.reporting import Log
 from transcriber.app.retention import Retention, make_room

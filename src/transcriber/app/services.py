@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
 
@@ -12,7 +11,6 @@ from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder
-from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
@@ -129,7 +127,7 @@ async def open_services(
     emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
     for thread in (disk, emergency.disk):
         resources.push_async_callback(thread.close)
-    database = await disk.run(partial(TranscriptDatabase.open, folder.database))
+    database = await disk.run(folder.open_transcript)
 
     def changed(state: states.Disk, reason: str) -> None:
         reporter.changed("disk", state, reason)

@@ -10,6 +10,7 @@ from transcriber.types import TrackName
 MAX_LENGTH = 64
 
 _NAME = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+_STAMP, _STAMP_LENGTH = "%Y-%m-%dT%H-%M-%SZ", len("2026-11-23T09-15-02Z")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 """Windows takes these for devices in every folder and with every suffix."""
@@ -71,5 +72,20 @@ def session_id(created: datetime, name: str | None = None) -> str:
     >>> session_id(datetime(2026, 11, 23, 9, 15, 2, tzinfo=UTC), "standup")
     '2026-11-23T09-15-02Z-standup'
     """
-    stamp = f"{created.astimezone(UTC):%Y-%m-%dT%H-%M-%SZ}"
+    stamp = created.astimezone(UTC).strftime(_STAMP)
     return f"{stamp}-{check_name(name)}" if name else stamp
+
+
+def parse_session_id(text: str) -> tuple[datetime | None, str | None]:
+    """Return when a session with this id began, and its name; None for what the id does not tell.
+
+    >>> parse_session_id("2026-11-23T09-15-02Z-standup")[1]
+    'standup'
+    >>> parse_session_id("copy of standup")
+    (None, None)
+    """
+    stamp, name = text[:_STAMP_LENGTH], text[_STAMP_LENGTH + 1 :]
+    try:
+        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC), name or None
+    except ValueError:
+        return None, None
