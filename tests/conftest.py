@@ -17,7 +17,8 @@ import pytest
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.engine.scripted import ScriptedEngine
 from transcriber.adapters.recording import TrackRecording
-from transcriber.adapters.session_folder import SessionFolder, TrackEntry
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.app import opening, resuming
 from transcriber.app.engine import EngineSupply
 from transcriber.supervision import ChildSpec, Restart

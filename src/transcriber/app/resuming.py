@@ -10,7 +10,8 @@ import anyio.to_thread
 from msgspec.structs import replace
 
 from transcriber.adapters.recovery import RecoveryReport, recover
-from transcriber.adapters.session_folder import Manifest, SessionFolder
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_folder_manifest import Manifest
 from transcriber.app.engine import check_model, make_client, make_supply
 from transcriber.app.reporting import Log
 from transcriber.app.services import Services, open_recording, open_services, to_the_end
