@@ -105,12 +105,14 @@ class Reading:
     """What one read of a source gave: whole frames in the source's own format.
 
     `lost` counts frames that the source knows it dropped just before these; `at` is the monotonic time in seconds
-    (`time.monotonic`) at which the last frame was in hand.
+    (`time.monotonic`) at which the last frame was in hand. `absent`, where there are no frames, says that this is no
+    silence: nobody feeds the source, and what sounds now will never come.
     """
 
     pcm: bytes
     at: float
     lost: int = 0
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,8 @@ class SourceKind(StrEnum):
     MICROPHONE = "microphone"
     FILE = "file"
     PCM = "pcm"
+    WEBSOCKET = "websocket"
+    URL = "url"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Switching sources, sources that hang, and tracks without a source."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
@@ -247,3 +249,50 @@ async def test_a_source_that_is_tried_is_closed_again(script, refusals, answer):
     source = ScriptedSource(script, live=True, refusals=refusals)
     assert await delivers(source) is answer
     assert not source._open
+
+
+NOBODY = Reading(b"", 0.0, absent=True)
+
+
+class Unfed(Device):
+    """A source that nobody feeds for some seconds at its beginning."""
+
+    def __init__(self, byte, absent):
+        super().__init__(byte)
+        self.absent = absent
+
+    async def read(self):
+        if self.absent > 0:
+            self.absent -= 0.1
+            await anyio.sleep(0.1)
+            return replace(NOBODY, at=anyio.current_time())
+        return await super().read()
+
+
+async def test_an_absence_is_told_once_when_it_begins_and_once_when_it_is_over():
+    told = []
+    holder, _ = track(Unfed(1, 3.0))
+    holder.on_absent = lambda absent: told.append((absent, round(anyio.current_time() - began, 1)))
+    began = anyio.current_time()
+    await holder.open()
+    await read_for(holder, 5.05)
+    assert told == [(True, 0.1), (False, 3.1)]
+    assert [(type(piece), piece.start) for piece in taken(holder)][:2] == [(Gap, 0), (DeviceBlock, 3 * RATE)]
+
+
+async def test_a_track_that_nobody_feeds_ends_by_the_clock():
+    holder, _ = track(Unfed(1, 60.0), until=Position(2 * RATE))
+    await holder.open()
+    with anyio.fail_after(2.5):
+        while await holder.read():
+            pass
+    assert taken(holder) == [Gap(Position(0), Position(2 * RATE), GapReason.DEVICE)]
+
+
+async def test_a_track_that_somebody_feeds_at_last_ends_by_its_frames():
+    holder, _ = track(Unfed(1, 1.0), until=Position(2 * RATE))
+    await holder.open()
+    while await holder.read():
+        pass
+    assert holder.timeline.position == 2 * RATE
+    assert [type(piece) for piece in taken(holder)].count(Gap) == 1

@@ -2,10 +2,16 @@
 
 import gc
 import os
+import socket
+import subprocess
+import sys
 import threading
+import time
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import numpy as np
@@ -17,12 +23,17 @@ from transcriber.adapters.portaudio import PortAudioSource
 from transcriber.adapters.scripted_portaudio import ScriptedPortAudio
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.stdin_pcm import StdinSource
+from transcriber.adapters.websocket_source import WebSocketSource
+from transcriber.adapters.websocket_token import find_token
+from transcriber.core.listening import listening
+from transcriber.core.source_spec import parse_source
 from transcriber.errors import SourceError
 from transcriber.ports import Source
 from transcriber.types import AudioFormat, SourceKind
 
 pytestmark = pytest.mark.anyio
 
+FEEDER = Path(__file__).parents[2] / "examples" / "feed.py"
 STEREO = AudioFormat(48_000, 2)
 SOUND = np.random.default_rng(7).integers(-9_000, 9_000, 2 * 30_011).astype("<i2").tobytes()
 """An odd number of frames, none like another."""
@@ -59,6 +70,34 @@ def stdin(request, folder):
     return Case(StdinSource(STEREO, descriptor), SOUND)
 
 
+def websocket(request, folder):
+    token = folder / "token"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    where = listening(parse_source(f"websocket:{address}?rate=48000&channels=2&token-file={token}"))
+    source = WebSocketSource(where, find_token(where))
+    feeder = subprocess.Popen(
+        [sys.executable, FEEDER, f"ws://{address}", token, "48000", "2"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    request.addfinalizer(feeder.stdin.close)
+    request.addfinalizer(feeder.wait)
+    request.addfinalizer(feeder.kill)
+    threading.Thread(target=_play, args=(feeder.stdin,), daemon=True).start()
+    return Case(source)
+
+
+def _play(pipe):
+    """Write sound as it sounds, until nobody reads."""
+    block = SOUND[: 1_920 * STEREO.frame_bytes]
+    with suppress(OSError, ValueError):
+        while True:
+            pipe.write(block)
+            pipe.flush()
+            time.sleep(len(block) / STEREO.frame_bytes / STEREO.rate)
+
+
 def fake_portaudio(_request, _folder):
     return Case(PortAudioSource(SourceKind.LOOPBACK, portaudio=ScriptedPortAudio(SOUND)))
 
@@ -85,7 +124,11 @@ def real_portaudio(request, _folder):
 
 
 ENDING = [scripted, file, stdin]
-LIVE = [fake_portaudio, *(pytest.param(make, marks=pytest.mark.rig) for make in (pulse, miniaudio, real_portaudio))]
+LIVE = [
+    fake_portaudio,
+    websocket,
+    *(pytest.param(make, marks=pytest.mark.rig) for make in (pulse, miniaudio, real_portaudio)),
+]
 
 
 @pytest.fixture

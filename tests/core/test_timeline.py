@@ -437,3 +437,45 @@ def test_the_fewest_frames_reach_the_end(rate, blocks, end):
     assert timeline.position < end
     timeline.feed(Reading(bytes(form.frame_bytes), 0.0))
     assert end <= timeline.position <= end + RATE // rate
+
+
+class TestAbsence:
+    """A source that works, and that nobody feeds."""
+
+    def absent(self, device, duration, look=0.1):
+        for _ in range(round(duration / look)):
+            device.now += look
+            device.pieces += device.timeline.feed(Reading(b"", device.now, absent=True))
+
+    def test_what_sounds_while_nobody_feeds_is_a_gap_and_the_rest_stands_where_it_sounded(self):
+        device = Device()
+        device.play(1)
+        self.absent(device, 3)
+        assert device.timeline.away
+        device.play(1)
+        assert not device.timeline.away
+        assert device.gaps == [(GapReason.DEVICE, 3.0)]
+        assert device.heard() == [(0, 1), (4, 5)]
+        assert_contiguous(device.pieces, device.timeline.position)
+
+    def test_a_track_may_begin_with_nobody_there(self):
+        device = Device()
+        self.absent(device, 2)
+        device.play(1)
+        assert device.gaps == [(GapReason.DEVICE, 2.0)]
+        assert device.heard() == [(2, 3)]
+
+    def test_who_is_back_and_has_said_nothing_yet_is_still_missing(self):
+        device = Device()
+        device.play(1)
+        self.absent(device, 1)
+        device.wait(1)
+        device.play(1)
+        assert device.gaps == [(GapReason.DEVICE, 2.0)]
+
+    def test_an_absence_at_the_end_is_named_when_the_track_ends(self):
+        device = Device()
+        device.play(1)
+        self.absent(device, 5)
+        device.pieces += device.timeline.ended(device.now, Position(4 * RATE))
+        assert device.gaps == [(GapReason.DEVICE, 3.0)]

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -36,6 +37,9 @@ class Holder:
     """Answers of the source so far. A live one that is asked and does not answer hangs: it always does in time."""
     fault: SourceError | None = None
     """Why the track ends before its source did."""
+    on_absent: Callable[[bool], object] = bool
+    """Told when nobody feeds a source that works (True), and when somebody does again."""
+    _absent: bool = False
     _missing: SourceError | None = None  # why nothing is open
     _forsaken: bool = False  # the source hung, and is not closed yet
     _reading: anyio.CancelScope | None = None
@@ -67,7 +71,7 @@ class Holder:
             DeviceLost: the device is gone; the time until it is open again becomes a gap.
 
         """
-        if self._stopped.is_set() or self.format is None or self._wanted() == 0:
+        if self._stopped.is_set() or self.format is None or self._over():
             self.outbox.extend(self.timeline.ended(anyio.current_time(), self.until))
             return False
         return await self._read() is not None
@@ -139,13 +143,19 @@ class Holder:
         await before.close()
 
     def _opened(self, source: Source, form: AudioFormat) -> None:
-        self.source, self.format, self._missing = source, form, None
+        self.source, self.format, self._missing, self._absent = source, form, None, False
         self.outbox.extend(self.timeline.opened(form, anyio.current_time()))
 
     def _lost(self, error: DeviceLost | None = None) -> None:
         self._missing = error or self._missing
         self.format = None
         self.timeline.interrupted(anyio.current_time())
+
+    def _over(self) -> bool:
+        """Whether the track is at its end, by its frames or, while there are none, by the clock."""
+        if self._absent and self.until is not None:
+            return self.timeline.due(self.until, anyio.current_time()) <= 0
+        return self._wanted() == 0
 
     def _wanted(self) -> int | None:
         """Return the frames that are still to come; None if there is no end to them."""
@@ -178,7 +188,15 @@ class Holder:
             if wanted is not None:
                 reading = replace(reading, pcm=reading.pcm[: wanted * form.frame_bytes])
             self.outbox.extend(self.timeline.feed(reading))
+            self._tell_absent(reading)
         return reading
+
+    def _tell_absent(self, reading: Reading) -> None:
+        """Tell a change; somebody who is there again, and has not given anything yet, is none."""
+        absent = reading.absent or (self._absent and not reading.pcm)
+        if absent != self._absent:
+            self._absent = absent
+            self.on_absent(absent)
 
     async def _read_backlog(self) -> bool:
         """Read what a source that works held while another was opened; return whether there may be more."""

@@ -6,6 +6,7 @@ Each imports what it needs when it is called, so that a session on a file loads 
 from pathlib import Path
 
 from transcriber.adapters.media.source import FileSource
+from transcriber.core.listening import listening
 from transcriber.core.source_spec import SourceSpec, pcm_format
 from transcriber.ports import Source
 from transcriber.types import CaptureOptions, SourceKind
@@ -21,6 +22,15 @@ def pcm(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - 
     from transcriber.adapters.stdin_pcm import StdinSource  # noqa: PLC0415 - loaded when used
 
     return StdinSource(pcm_format(spec))
+
+
+def websocket(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - who feeds it has a choice
+    """Return the source that whoever connects feeds."""
+    from transcriber.adapters.websocket_source import WebSocketSource  # noqa: PLC0415 - as above
+    from transcriber.adapters.websocket_token import find_token  # noqa: PLC0415 - as above
+
+    where = listening(spec)
+    return WebSocketSource(where, find_token(where))
 
 
 def loopback(spec: SourceSpec, options: CaptureOptions) -> Source:

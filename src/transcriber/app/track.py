@@ -82,6 +82,7 @@ class Track:
         self._speech = Link(f"{self.name}.speech", AHEAD)
         self.durable = Watermark(self.recording.durable)
         self.engine = TrackEngine(self.services.client)
+        self.holder.on_absent = self._tell_absent
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the actors, sinks first: they are stopped in reverse, the source first."""
@@ -195,6 +196,17 @@ class Track:
 
     def _meter(self, block: Block) -> None:
         self.level = peak_dbfs(block.pcm)
+
+    def _tell_absent(self, absent: bool) -> None:  # noqa: FBT001 - what the holder tells
+        label = self.holder.source.label
+        stands_in = self.holder.source is not self.sources[0]
+        here = states.Actor.FALLBACK if stands_in else states.Actor.RUNNING
+        after, reason = (
+            (states.Actor.WAITING, f"nobody feeds {label}; there is a gap until somebody does")
+            if absent
+            else (here, f"somebody feeds {label}")
+        )
+        self.services.reporter.changed("capture", after, reason, track=self.name)
 
     async def _probe(self, number: int) -> bool:
         return await delivers(self.sources[number])

@@ -4,8 +4,10 @@
     microphone[:NAME]                                    what is said to it
     file:PATH                                            a media file
     pcm:-?rate=48000&channels=2&format=s16le             raw frames on the standard input
+    websocket:HOST:PORT?rate=48000&token-file=PATH       raw frames from whoever connects
+    url:URL                                              a stream: whatever FFmpeg reads by URL
 
-A device's NAME and a PATH are taken as they stand, whatever they contain; OPTIONS belong to the other schemes.
+A device's NAME, a PATH and a URL are taken as they stand, whatever they contain; OPTIONS belong to the other schemes.
 """
 
 import re
@@ -21,7 +23,10 @@ from transcriber.types import RATE, AudioFormat, SampleFormat, SourceKind, Track
 BUILT_IN = tuple(str(kind) for kind in SourceKind)
 """The schemes that Transcriber brings; plug-ins add theirs."""
 
-ACCEPTED = "loopback[:NAME], microphone[:NAME], file:PATH or pcm:-[?rate=16000&channels=1&format=s16le]"
+ACCEPTED = (
+    "loopback[:NAME], microphone[:NAME], file:PATH, pcm:-[?rate=16000&channels=1&format=s16le], "
+    "websocket:HOST:PORT[?rate=48000&token-file=PATH] or url:URL"
+)
 
 _NAMED = re.compile(r"([^:=]*)=(.*)", re.DOTALL)
 _LIMITS = {"rate": (1_000, 384_000), "channels": (1, 64)}
@@ -87,16 +92,20 @@ def split_name(text: str) -> tuple[str | None, str]:
     return (named[1], named[2]) if named else (None, text)
 
 
-def pcm_format(spec: SourceSpec) -> AudioFormat:
+def pcm_format(spec: SourceSpec, *, besides: Collection[str] = ()) -> AudioFormat:
     """Return the format of raw frames; what the options leave out is that of a track: 16 kHz, mono, `s16le`.
+
+    `besides` are options that mean something else.
 
     Raises:
         ConfigError: an option is unknown or out of range.
 
     """
     where = f"source {str(spec)!r}"
-    if unknown := spec.options.keys() - {"rate", "channels", "format"}:
-        raise ConfigError(f"{where}: unknown option {min(unknown)!r}; accepted are rate, channels and format")
+    known = ("rate", "channels", "format", *sorted(besides))
+    if unknown := spec.options.keys() - set(known):
+        accepted = f"{', '.join(known[:-1])} and {known[-1]}"
+        raise ConfigError(f"{where}: unknown option {min(unknown)!r}; accepted are {accepted}")
     sample = spec.options.get("format", SampleFormat.S16)
     if sample not in SampleFormat:
         raise ConfigError(f"{where}: format {sample!r} is not one of {', '.join(SampleFormat)}")
@@ -113,7 +122,7 @@ def _number(spec: SourceSpec, option: str, default: int) -> int:
 
 
 def _split(scheme: str, target: str, text: str) -> tuple[str, dict[str, str]]:
-    if scheme in {SourceKind.LOOPBACK, SourceKind.MICROPHONE, SourceKind.FILE}:
+    if scheme in {SourceKind.LOOPBACK, SourceKind.MICROPHONE, SourceKind.FILE, SourceKind.URL}:
         return target, {}
     target, _, query = target.partition("?")
     try:

@@ -84,6 +84,11 @@ class Timeline:
         """Where the next piece will begin."""
         return self._position_after(0)
 
+    @property
+    def away(self) -> bool:
+        """Whether what is captured was lost, and is not back yet."""
+        return self._outage is not None
+
     def frames_before(self, end: Position) -> int:
         """Return how many more frames bring the track to `end`: the fewest after which `position` is not before it."""
         frames, rate = self._frames, self._form.rate if self._form else RATE
@@ -136,7 +141,13 @@ class Timeline:
     def feed(self, reading: Reading) -> list[DeviceBlock | Gap]:
         """Place a reading. One without frames says that nothing was there to read: `idle`."""
         form = self._opened_form()
+        if reading.absent:
+            self.interrupted(reading.at)
+            return []
         pieces: list[DeviceBlock | Gap] = []
+        if self._outage is not None and reading.pcm:
+            # Whoever was absent is back.
+            pieces += self.opened(form, reading.at - len(reading.pcm) / form.frame_bytes / form.rate)
         if reading.lost:
             pieces += self._gap(self._position_after(reading.lost) - self.position, GapReason.OVERLOAD)
         frames = len(reading.pcm) // form.frame_bytes
