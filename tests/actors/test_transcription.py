@@ -10,6 +10,7 @@ from transcriber.actors.transcription import READ_BACK, REMEMBERED, Transcriptio
 from transcriber.adapters.engine.scripted import VOCABULARY, ScriptedEngine, say, silence
 from transcriber.core.composition import Composition, CompositionRules
 from transcriber.core.language import LanguageVote
+from transcriber.core.past import Past
 from transcriber.errors import EngineError, NoModelError, RequestFailed, StorageError
 from transcriber.events import Committed, GapFound, Partial, SegmentClosed
 from transcriber.link import Link
@@ -72,8 +73,8 @@ class Transcript:
 
     def __init__(self, blows):
         self.blows = blows
-        self.coverage = Coverage()
-        self.words, self.open, self.parts, self.partials = [], [], [], []
+        self.past = Past()
+        self.words, self.parts, self.partials = [], [], []
         self.latencies = []
 
     async def publish(self, event, *, coverage=None, track=None):
@@ -83,12 +84,9 @@ class Transcript:
         match event:
             case Committed(words=words):
                 self.words += words
-                self.open += words
                 self.latencies += [anyio.current_time() - word.end / RATE for word in words]
             case SegmentClosed(segment):
-                count = len(segment.words)
-                assert list(segment.words) == self.open[:count]
-                del self.open[:count]
+                assert list(segment.words) == list(self.past.open_words[: len(segment.words)])
                 self.parts.append(segment)
             case GapFound(gap=gap):
                 self.parts.append(gap)
@@ -96,7 +94,7 @@ class Transcript:
                 self.partials.append(event)
         if coverage is not None:
             assert coverage.position == coverage.transcribed + coverage.silence + coverage.missing
-            self.coverage = coverage
+        self.past = self.past.then(event, coverage)
         self.blows.fall()
 
     @property
@@ -135,7 +133,7 @@ class World:
         await checkpoint()
         self.lives += 1
         rules = CompositionRules()
-        return Composition(TRACK, rules, self.transcript.coverage, tuple(self.transcript.open), LanguageVote())
+        return Composition(TRACK, rules, self.transcript.past, LanguageVote())
 
     async def probabilities(self, pcm, state):
         answer = await self.engine.probabilities(pcm, state)
@@ -200,11 +198,11 @@ class World:
 
     def assert_complete(self, words) -> None:
         assert self.transcript.said == list(words)
-        assert self.transcript.open == []
-        assert self.transcript.coverage.position == self.end
+        assert not self.transcript.past.open_words
+        assert self.transcript.past.coverage.position == self.end
         gaps = [piece for piece in self.pieces if isinstance(piece, Gap)]
         assert self.transcript.gaps == gaps
-        assert self.transcript.coverage.missing == sum(gap.end - gap.start for gap in gaps)
+        assert self.transcript.past.coverage.missing == sum(gap.end - gap.start for gap in gaps)
         assert self.suspended == []
 
 
@@ -298,6 +296,20 @@ async def test_a_cancel_at_any_time_loses_and_doubles_nothing(at):
     world.assert_complete([*TALK, "seven", "eight", *NAMES])
 
 
+async def test_a_life_hears_again_what_was_before_its_cursor_so_that_it_goes_on_as_if_there_had_been_none_before():
+    world = World(silence(100), say(TALK), silence(1), say(NAMES), silence(1))
+    world.record()
+    cursor = Position(99 * RATE)
+    world.transcript.past = Past(Coverage(cursor, 0, cursor))
+    await world.actor().run()
+    world.assert_complete(TALK + NAMES)
+    assert world.recording.reads[0][0] == Past(Coverage(cursor, 0, cursor)).hear_from
+    uninterrupted = World(silence(100), say(TALK), silence(1), say(NAMES), silence(1))
+    uninterrupted.record()
+    await uninterrupted.actor().run()
+    assert world.transcript.parts == uninterrupted.transcript.parts
+
+
 async def test_without_an_engine_it_ends_and_says_so_and_what_is_covered_stays():
     world = World(say(TALK), silence(1), say(NAMES), silence(1))
     error = NoModelError("no model")
@@ -312,11 +324,11 @@ async def test_without_an_engine_it_ends_and_says_so_and_what_is_covered_stays()
     await world.actor().run()
     assert world.suspended == [error]
     assert world.transcript.said == TALK
-    assert world.transcript.coverage.position < world.end
+    assert world.transcript.past.coverage.position < world.end
     del world.decode
     await world.actor().run()
     assert world.transcript.said == TALK + NAMES
-    assert world.transcript.coverage.position == world.end
+    assert world.transcript.past.coverage.position == world.end
 
 
 async def test_a_vad_that_is_gone_suspends_as_well():
@@ -330,7 +342,7 @@ async def test_a_vad_that_is_gone_suspends_as_well():
     world.probabilities = probabilities
     await world.actor().run()
     assert world.suspended == [error]
-    assert world.transcript.coverage == Coverage()
+    assert world.transcript.past.coverage == Coverage()
 
 
 async def test_what_no_engine_can_decode_is_a_gap_and_the_rest_is_transcribed():
@@ -350,8 +362,8 @@ async def test_what_no_engine_can_decode_is_a_gap_and_the_rest_is_transcribed():
     assert gap.reason is GapReason.ENGINE
     assert gap.start < 1.1 * RATE < 3.3 * RATE < gap.end
     assert world.transcript.said == NAMES
-    assert world.transcript.coverage.position == world.end
-    assert world.transcript.coverage.missing == gap.end - gap.start
+    assert world.transcript.past.coverage.position == world.end
+    assert world.transcript.past.coverage.missing == gap.end - gap.start
     assert world.suspended == []
 
 
@@ -379,8 +391,8 @@ async def test_what_no_engine_can_judge_is_a_gap_and_the_rest_is_transcribed(sin
     assert lost.reason is GapReason.ENGINE
     assert since - RATE < lost.start < lost.end <= device.start == world.pieces[3].start
     assert world.transcript.said == TALK + NAMES
-    assert world.transcript.coverage.position == world.end
-    assert world.transcript.coverage.missing == sum(gap.end - gap.start for gap in (lost, device))
+    assert world.transcript.past.coverage.position == world.end
+    assert world.transcript.past.coverage.missing == sum(gap.end - gap.start for gap in (lost, device))
     assert world.suspended == []
 
 
@@ -444,4 +456,4 @@ async def test_a_track_without_a_sample_ends_at_once():
     world.record()
     await world.actor().run()
     assert world.transcript.parts == []
-    assert world.transcript.coverage == Coverage()
+    assert world.transcript.past.coverage == Coverage()

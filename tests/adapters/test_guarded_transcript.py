@@ -12,6 +12,7 @@ from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import wire
 from transcriber.core.component_states import Disk
+from transcriber.core.past import Past
 from transcriber.errors import StorageError
 from transcriber.events import Committed, Envelope, GapFound, SegmentClosed, StateChanged
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
@@ -110,8 +111,11 @@ async def test_who_reads_gets_what_is_stored_and_what_waits(world):
     await world.transcript.store(segment(first + 2, 1, 2))
     await world.transcript.store(commit(first + 3, 4))
     world.home.works = True
-    assert await world.transcript.open_words(THEM) == [word(3), word(4)]
-    assert (await world.transcript.cursor(THEM)).position == 250
+    past = await world.transcript.past(THEM, 1_000)
+    assert list(past.open_words) == [word(3), word(4)]
+    assert past.coverage.position == 250
+    assert [one.text for one in past.segments] == ["w1 w2"]
+    assert await world.transcript.past(TrackName("me"), 1_000) == Past(open_words=[])
     assert [seq for seq, _ in await world.transcript.events(0)] == [first]
     assert [seq for seq, _ in await world.transcript.events(first)] == [first + 1, first + 2, first + 3]
     assert [seq for seq, _ in await world.transcript.events(first + 2)] == [first + 3]

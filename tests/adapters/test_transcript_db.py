@@ -4,12 +4,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.transcript_db import TranscriptCounts, TranscriptDatabase
+from transcriber.core.past import Past
 from transcriber.errors import StorageError
 from transcriber.events import (
     Committed,
@@ -107,6 +109,20 @@ def test_an_event_given_again_is_known_by_its_number(database):
     assert not database.apply(envelope, "{}", coverage(3), THEM)
     assert database.open_words(THEM) == [*words("once")]
     assert database.cursor(THEM) == coverage(3)
+
+
+def test_what_there_is_of_a_track_is_told_with_the_newest_segments_and_none_from_before_a_gap(database, publish):
+    assert database.past(THEM, 1_000) == Past(open_words=[])
+    publish(SegmentClosed(segment("long ago")), coverage(20))
+    publish(GapFound(THEM, Gap(Position(30), Position(40), GapReason.DEVICE)), coverage(20, 10, 10))
+    publish(SegmentClosed(segment("one two", 50)), coverage(50, 10, 10))
+    publish(SegmentClosed(segment("not mine", 60, ME)), track=ME)
+    publish(SegmentClosed(segment("three four", 80)), coverage(80, 10, 10))
+    publish(Committed(THEM, words("five", 110)))
+    past = Past(coverage(80, 10, 10), list(words("five", 110)), (), Position(40))
+    newest, older = segment("three four", 80), segment("one two", 50)
+    assert database.past(THEM, 100 - 80) == replace(past, segments=(newest,))
+    assert database.past(THEM, 1_000) == replace(past, segments=(older, newest))
 
 
 def test_a_segment_takes_the_first_open_words_and_no_others(database, publish):
@@ -215,6 +231,7 @@ def test_numbers_are_never_given_twice_though_nothing_was_stored(path):
 CHILD = """
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.transcript_db import TranscriptDatabase

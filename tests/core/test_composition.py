@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from transcriber.core.composition import Composition, CompositionRules, Entry, Pass
 from transcriber.core.endpointing import WINDOW
 from transcriber.core.language import LanguageVote
+from transcriber.core.past import Past
 from transcriber.events import Committed, GapFound, Partial, SegmentClosed
 from transcriber.types import (
     RATE,
@@ -99,8 +100,7 @@ class Record:
     def __init__(self, crashes=()):
         self.crashes = set(crashes)
         self.written = 0
-        self.coverage = Coverage()
-        self.open: list[Word] = []
+        self.past = Past()
         self.words: list[Word] = []
         self.parts: list[Segment | Gap] = []
         self.partials: list[Partial] = []
@@ -121,15 +121,13 @@ class Record:
                     assert word.start <= word.end
                     assert not self.words or word.start >= self.words[-1].end
                     self.words.append(word)
-                    self.open.append(word)
             case SegmentClosed(segment):
                 count = len(segment.words)
                 assert count
-                assert list(segment.words) == self.open[:count], "a segment is exactly its commits"
+                assert segment.words == self.open[:count], "a segment is exactly its commits"
                 assert (segment.start, segment.end) == (segment.words[0].start, segment.words[-1].end)
                 assert segment.id not in [part.id for part in self.segments]
                 assert segment.start not in [part.start for part in self.segments]
-                del self.open[:count]
                 self.parts.append(segment)
             case GapFound(track, gap):
                 assert track == TRACK
@@ -144,7 +142,15 @@ class Record:
             assert coverage.position == coverage.transcribed + coverage.silence + coverage.missing
             assert min(coverage.transcribed, coverage.silence, coverage.missing) >= 0
             assert coverage.position >= self.coverage.position
-            self.coverage = coverage
+        self.past = self.past.then(entry.event, entry.coverage)
+
+    @property
+    def coverage(self) -> Coverage:
+        return self.past.coverage
+
+    @property
+    def open(self) -> tuple[Word, ...]:
+        return tuple(self.past.open_words)
 
     @property
     def segments(self) -> list[Segment]:
@@ -159,7 +165,7 @@ class Record:
         return [word.text.strip() for word in self.words]
 
     def restore(self, rules: CompositionRules = RULES) -> Composition:
-        return Composition(TRACK, rules, self.coverage, tuple(self.open), LanguageVote())
+        return Composition(TRACK, rules, self.past, LanguageVote())
 
 
 class Ear:
@@ -168,7 +174,7 @@ class Ear:
     def __init__(self, track: Track, composition: Composition):
         self.track = track
         self.composition = composition
-        self.heard = composition.coverage.position
+        self.heard = composition.endpointing.position
         self.rest = 0
         self.ended = False
 
@@ -240,7 +246,7 @@ def lives(track: Track, seed: int, crashes=(), **options) -> Record:
 
 def assert_complete(track: Track, record: Record) -> None:
     assert record.texts == track.texts
-    assert record.open == []
+    assert record.open == ()
     assert [word for segment in record.segments for word in segment.words] == record.words
     assert record.gaps == track.gaps
     assert record.coverage.position == track.end
@@ -285,6 +291,42 @@ def test_an_endless_utterance_that_is_cut_neither_repeats_nor_loses_words(track,
     assert_complete(track, lives(track, seed, crashes, rules=rules))
 
 
+@given(
+    track=tracks(),
+    seed=st.integers(0, 2**32),
+    crashes=st.lists(st.integers(1, 40), min_size=1, max_size=6),
+    most=st.sampled_from([28 * RATE, 5 * RATE]),
+)
+def test_a_crash_changes_nothing_of_what_is_said_where_words_are_committed_at_the_end_of_an_utterance(
+    track, seed, crashes, most
+):
+    class InContext(Track):
+        """Words sound different with what is heard before them."""
+
+        def hear(self, start: int, end: int, shift: int = 0) -> Hypothesis:
+            heard = super().hear(start, end, shift)
+            return replace(heard, words=tuple(replace(word, text=f"{word.text}@{start}") for word in heard.words))
+
+    heard = InContext(track.words, track.gaps, track.end)
+    rules = CompositionRules(partials=False, context=most)
+    assert lives(heard, seed, crashes, rules=rules).parts == lives(heard, seed, rules=rules).parts
+
+
+def test_a_gap_from_before_the_cursor_is_not_told_again_where_it_is_heard_again():
+    gaps = [Gap(Position(100), Position(300), GapReason.DAMAGE), Gap(Position(700), Position(1_200), GapReason.DAMAGE)]
+    record = Record()
+    record.past = Past(Coverage(Position(1_000), 1_000, 0, 0))
+    composition = record.restore()
+    for gap in gaps:
+        composition.gap(gap)
+    composition.feed([0.95] * 40)
+    composition.end(Position(1_200 + 40 * WINDOW))
+    compose(composition, record, lambda *_: hypothesis_of("word"))
+    assert record.gaps == [Gap(Position(1_000), Position(1_200), GapReason.DAMAGE)]
+    assert record.segments[0].id == f"{TRACK}-1200"
+    assert record.coverage == Coverage(Position(1_200 + 40 * WINDOW), 1_000 + 40 * WINDOW, 0, 200)
+
+
 def test_words_that_were_committed_beyond_a_cut_belong_to_the_next_segment():
     track, record = Track().say(*(f"a{number}" for number in range(80))).silence(1), Record()
     ear = Ear(track, record.restore(CompositionRules(trim_after=RATE * 99)))
@@ -324,7 +366,7 @@ def test_what_no_engine_can_decode_is_a_gap_by_name_and_nothing_else_is_lost(tra
     assert [gap for gap in record.gaps if gap not in failed] == track.gaps
     assert record.coverage.position == track.end
     assert record.coverage.missing == sum(gap.end - gap.start for gap in record.gaps)
-    assert record.open == []
+    assert record.open == ()
     heard = set(record.texts)
     assert len(heard) == len(record.texts)
     assert record.texts == [text for text in track.texts if text in heard]
@@ -613,9 +655,9 @@ def test_what_is_said_three_times_in_a_row_is_no_loop():
 
 def test_words_of_an_earlier_life_stand_where_no_speech_is_heard_any_more():
     said = (Word(" a", Position(100), Position(200), 0.9), Word(" b", Position(250), Position(300), 0.9))
-    composition = Composition(TRACK, RULES, Coverage(Position(50), 0, 50, 0), said)
     record = Record()
-    record.coverage, record.open, record.words = composition.coverage, list(said), list(said)
+    record.past, record.words = Past(Coverage(Position(50), 0, 50, 0), said), list(said)
+    composition = record.restore()
     composition.feed([0.0] * 100)
     composition.end(Position(51_000))
     assert composition.next_pass() is None

@@ -219,3 +219,30 @@ def test_what_was_trimmed_plays_no_part_in_the_next_cut():
 def test_the_defaults_are_those_of_silero_and_fit_whisper():
     assert (RULES.begin, RULES.keep) == (0.5, 0.35)
     assert RULES.longest <= 30 * RATE
+
+
+@given(values=probabilities, into=st.integers(0, 60))
+def test_who_hears_the_same_again_up_to_where_an_utterance_ended_goes_on_as_if_it_had_never_stopped(values, into):
+    found = heard(values)
+    for index, utterance in enumerate(found):
+        again = Endpointing(SHORT, floor=utterance.end)
+        assert again.feed(values) + again.close(again.position) == found[index + 1 :]
+        floor = Position(max(utterance.end, windows(into)))
+        late = Endpointing(SHORT, Position(windows(into)), floor)
+        assert all(later.start >= floor for later in late.feed(values[into:]))
+
+
+def test_an_utterance_that_goes_on_at_the_floor_begins_there_and_is_not_cut_before_it():
+    endpointing = Endpointing(SHORT, floor=Position(windows(39) + 100))
+    [utterance] = endpointing.feed([VOICE] * 39 + [VOICE] * 40 + [QUIET])
+    assert utterance.start == windows(39) + 100
+    assert utterance.continues
+    assert utterance.start + SHORT.longest // 2 <= utterance.end <= utterance.start + SHORT.longest
+
+
+def test_speech_before_the_floor_alone_is_no_utterance():
+    endpointing = Endpointing(SHORT, floor=Position(windows(10)))
+    assert endpointing.feed([VOICE] * 9 + [QUIET] * 6) == []
+    assert endpointing.settled == windows(12)
+    endpointing = Endpointing(SHORT, floor=Position(windows(10) - 50))
+    assert endpointing.feed([VOICE] * 10) + endpointing.close(Position(windows(10) - 50)) == []

@@ -56,7 +56,7 @@ class Transcription:
     async def run(self) -> None:
         """Transcribe to the end of the recording, or as far as there is an engine: the rest is left for later."""
         self._composition = await self.restore()
-        self._heard = self._composition.coverage.position
+        self._heard = self._composition.endpointing.position
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen)

@@ -17,9 +17,10 @@ from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.adapters.transcript_entry import Entry
 from transcriber.core.backoff import Backoff
 from transcriber.core.component_states import Disk
+from transcriber.core.past import Past
 from transcriber.errors import StorageError
-from transcriber.events import Committed, SegmentClosed
-from transcriber.types import Coverage, TrackName, Word
+from transcriber.events import track_of
+from transcriber.types import TrackName
 
 MOST_WAITING = 20_000
 """Entries that may wait: hours of speech, in a few megabytes."""
@@ -116,23 +117,15 @@ class GuardedTranscript:
         waiting = ((entry.envelope, entry.line) for entry in self._waiting)
         return stored or [(event.seq, line) for event, line in waiting if event is not None and event.seq > after]
 
-    async def cursor(self, track: TrackName) -> Coverage:
-        """Return what became of a track's samples so far."""
-        latest = (entry.coverage for entry in reversed(self._waiting) if entry.track == track and entry.coverage)
-        return next(latest, None) or await self._run(partial(self._database.cursor, track))
-
-    async def open_words(self, track: TrackName) -> Sequence[Word]:
-        """Return the words that are committed and not yet in a segment."""
-        words = list(await self._run(partial(self._database.open_words, track)))
+    async def past(self, track: TrackName, context: int) -> Past:
+        """Return what there is of a track, with the segments of the last `context` samples before its cursor."""
+        past = await self._run(partial(self._database.past, track, context))
         for entry in self._waiting:
-            match entry.envelope and entry.envelope.event:
-                case Committed(track=of, words=more) if of == track:
-                    words += more
-                case SegmentClosed(segment) if segment.track == track:
-                    del words[: len(segment.words)]
-                case _:
-                    pass
-        return words
+            event = entry.envelope and entry.envelope.event
+            about = entry.track if event is None else track_of(event)
+            if track == about:
+                past = past.then(event, entry.coverage)
+        return past
 
     async def come_home(self) -> bool:
         """Store what waits where it belongs; return whether all of it is there now."""

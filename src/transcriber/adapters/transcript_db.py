@@ -13,6 +13,7 @@ from typing import Self
 
 from transcriber.adapters import transcript_db_changes as changes
 from transcriber.adapters import transcript_db_schema as schema
+from transcriber.core.past import Past
 from transcriber.errors import StorageError
 from transcriber.events import Envelope, Partial, track_of
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
@@ -150,6 +151,16 @@ class TranscriptDatabase:
         query = f"SELECT {_WORD_COLUMNS} FROM words WHERE track = ? AND segment IS NULL ORDER BY seq"  # noqa: S608 - constant
         with self._reading() as connection:
             return [Word(*row) for row in connection.execute(query, (track,))]
+
+    def past(self, track: TrackName, context: int) -> Past:
+        """Return what there is of a track, with the segments of the last `context` samples before its cursor."""
+        coverage = self.cursor(track)
+        with self._reading() as connection:
+            newest = 'SELECT coalesce(max("end"), 0) FROM gaps WHERE track = ?'
+            gap_end = Position(schema.number(connection, newest, track))
+        query = f"SELECT {_SEGMENT_COLUMNS} FROM segments WHERE track = ? AND start >= ? ORDER BY start"  # noqa: S608 - constant
+        segments = tuple(self._select_segments(query, track, max(gap_end, coverage.position - context)))
+        return Past(coverage, self.open_words(track), segments, gap_end)
 
     def segments(self, track: TrackName | None = None) -> Iterator[Segment]:
         """Yield the segments of a track, or of all tracks together, by start."""

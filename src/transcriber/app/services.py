@@ -86,12 +86,11 @@ class Services:
 
     async def restore(self, track: TrackName) -> Composition:
         """Return the composition of a track as the database knows it: where every life of a transcription begins."""
-        coverage = await self.transcript.cursor(track)
-        committed = await self.transcript.open_words(track)
-        self.tally.cover(track, coverage)
+        rules = composition_rules(self.settings)
+        past = await self.transcript.past(track, rules.context)
+        self.tally.cover(track, past.coverage)
         language = self.settings.engine.language
-        vote = LanguageVote(None if language == "auto" else language)
-        return Composition(track, composition_rules(self.settings), coverage, committed, vote)
+        return Composition(track, rules, past, LanguageVote(None if language == "auto" else language))
 
 
 def composition_rules(settings: Settings) -> CompositionRules:

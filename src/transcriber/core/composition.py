@@ -12,12 +12,13 @@ hears again are recognised by place and spelling, and left as they were committe
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 
 from transcriber.core.agreement import LocalAgreement
 from transcriber.core.endpointing import Endpointing, EndpointingRules, Utterance
 from transcriber.core.guards import invented, repetitive, stretched, without_loops
 from transcriber.core.language import LanguageVote
+from transcriber.core.past import Past
 from transcriber.core.words import pause, placed, split
 from transcriber.events import Committed, Event, GapFound, Partial, SegmentClosed
 from transcriber.types import (
@@ -82,17 +83,17 @@ class Entry:
 
 @dataclass(slots=True)
 class Composition:
-    """The transcript of one track in the making, from `coverage.position` on.
+    """The transcript of one track in the making, after what an earlier life has entered, the `past`.
 
-    `committed` are words after that position that an earlier life has already committed: they stand, and what is
-    decoded goes on after them.
+    Words that it committed stand, and what is decoded goes on after them; its newest utterances are context. The
+    probabilities to feed begin at `endpointing.position`, before the cursor: nothing is entered twice for that.
     """
 
     track: TrackName
     rules: CompositionRules
-    coverage: Coverage = field(default_factory=Coverage)
-    committed: Sequence[Word] = ()
+    past: InitVar[Past] = Past()  # noqa: RUF009 - a value that cannot change
     language: LanguageVote = field(default_factory=LanguageVote)
+    coverage: Coverage = field(init=False)
     endpointing: Endpointing = field(init=False)
     _waiting: deque[Utterance | Gap] = field(default_factory=deque["Utterance | Gap"])
     _policy: LocalAgreement = field(init=False)
@@ -103,12 +104,15 @@ class Composition:
     _shown: str = ""  # the last partial
     _silence: int = field(init=False)  # silence of the coverage when it was last entered as such
 
-    def __post_init__(self) -> None:
-        self.endpointing = Endpointing(self.rules.endpointing)
-        self.endpointing.skip(self.coverage.position, self.coverage.position)
+    def __post_init__(self, past: Past) -> None:
+        self.coverage = past.coverage
+        self.endpointing = Endpointing(self.rules.endpointing, past.hear_from, past.coverage.position)
         self._silence = self.coverage.silence
-        self._open = list(self.committed)
-        self._policy = LocalAgreement(list(self.committed))
+        self._open = list(past.open_words)
+        self._policy = LocalAgreement([word for segment in past.segments for word in segment.words] + self._open)
+        for segment in past.segments:
+            self._context.append(_begin(segment))
+            self.language.heard(segment.language)
 
     # What is heard
 
@@ -117,9 +121,10 @@ class Composition:
         self._waiting.extend(self.endpointing.feed(probabilities))
 
     def gap(self, gap: Gap) -> None:
-        """Take a gap: it closes the utterance before it."""
+        """Take a gap: it closes the utterance before it. What of it is before the cursor is entered already."""
         self._waiting.extend(self.endpointing.skip(gap.start, gap.end))
-        self._waiting.append(gap)
+        if gap.end > self.coverage.position:
+            self._waiting.append(replace(gap, start=max(gap.start, self.coverage.position)))
 
     def end(self, position: Position) -> None:
         """Take the end of the track: it closes the last utterance."""
@@ -252,7 +257,7 @@ class Composition:
     def _close(self, start: Position, words: Sequence[Word], language: str) -> list[Entry]:
         if not words:
             return []
-        name = SegmentId(f"{self.track}-{start}")
+        name = SegmentId(f"{self.track}-{start}")  # `_begin` takes it apart
         segment = Segment(name, self.track, words[0].start, words[-1].end, tuple(words), language)
         return [Entry(SegmentClosed(segment))]
 
@@ -277,6 +282,11 @@ class Composition:
             now.missing + (span if missing else 0),
         )
         return self.coverage
+
+
+def _begin(segment: Segment) -> Position:
+    """Return where the utterance of a segment begins: before its first word."""
+    return Position(int(segment.id.rpartition("-")[2]))
 
 
 def _with_coverage(entries: list[Entry], coverage: Coverage) -> list[Entry]:

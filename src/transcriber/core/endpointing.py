@@ -48,11 +48,15 @@ class Utterance:
 
 @dataclass(slots=True)
 class Endpointing:
-    """Cuts one track into utterances. `position` is the end of the last window that was fed."""
+    """Cuts one track into utterances. `position` is the end of the last window that was fed.
+
+    What is before `floor` was dealt with: it is heard, and becomes no part of an utterance. One that goes on there
+    begins at the floor.
+    """
 
     rules: EndpointingRules
     position: Position = Position(0)
-    _floor: Position = Position(0)  # nothing before it may become part of a new utterance
+    floor: Position = Position(0)
     _start: Position | None = None  # of the open utterance
     _voiced: Position = Position(0)  # end of its last window that was speech
     _probabilities: list[float] = field(default_factory=list[float])  # of its windows
@@ -73,7 +77,7 @@ class Endpointing:
         """Everything before it is decided: in an utterance that was returned, or silence."""
         if self._start is not None:
             return self._start
-        return Position(max(self._floor, self.position - self.rules.pre_roll))
+        return Position(max(self.floor, self.position - self.rules.pre_roll))
 
     def feed(self, probabilities: Sequence[float]) -> list[Utterance]:
         """Take the probabilities of the next windows; return the utterances that they complete."""
@@ -82,7 +86,8 @@ class Endpointing:
     def skip(self, start: Position, end: Position) -> list[Utterance]:
         """Go on at `end`: what lies between is not there (a gap). Closes the open utterance."""
         closed = self.close(start)
-        self.position = self._floor = end
+        self.position = end
+        self.floor = max(self.floor, end)
         return closed
 
     def close(self, end: Position) -> list[Utterance]:
@@ -90,7 +95,7 @@ class Endpointing:
         self.position = min(self.position, end)
         if self._start is None:
             return []
-        return [self._end(Position(min(end, self._voiced + self.rules.tail)))]
+        return self._end(Position(min(end, self._voiced + self.rules.tail)))
 
     def trim(self, position: Position) -> None:
         """Let the open utterance begin at `position`, before which it is dealt with; speech goes on after that."""
@@ -103,30 +108,39 @@ class Endpointing:
         begin, self.position = self.position, Position(self.position + WINDOW)
         if self._start is None:
             if probability >= self.rules.begin:
-                self._open(Position(max(self._floor, begin - self.rules.pre_roll)), begin)
-                self._probabilities.append(probability)
+                self._open(Position(max(self.floor, begin - self.rules.pre_roll)), begin)
+                self._remember(probability)
                 self._voiced = self.position
             return []
-        self._probabilities.append(probability)
+        self._remember(probability)
         if probability >= self.rules.keep:
             self._voiced = self.position
         if self.position - self._voiced >= self.rules.hangover:
-            return [self._end(Position(self._voiced + self.rules.tail))]
+            return self._end(Position(self._voiced + self.rules.tail))
         if self.position - self._start >= self.rules.longest:
-            return [self._split()]
+            return self._split()
         return []
 
     def _open(self, start: Position, origin: Position) -> None:
         self._start, self._origin = start, origin
         self._probabilities.clear()
 
-    def _end(self, end: Position) -> Utterance:
-        assert self._start is not None  # noqa: S101 - the callers have looked
-        utterance = Utterance(self._start, end)
-        self._start, self._floor = None, end
-        return utterance
+    def _remember(self, probability: float) -> None:
+        if self.position - WINDOW >= self.floor:
+            self._probabilities.append(probability)
+        else:
+            self._origin = self.position
 
-    def _split(self) -> Utterance:
+    def _end(self, end: Position) -> list[Utterance]:
+        """End the open utterance, which is none if all of its speech was before the floor."""
+        assert self._start is not None  # noqa: S101 - the callers have looked
+        start, self._start = self._start, None
+        if min(self._voiced, end) <= self.floor:
+            return []
+        self.floor = end
+        return [Utterance(start, end)]
+
+    def _split(self) -> list[Utterance]:
         """Cut the open utterance in its second half, in the middle of the window where speech was least likely.
 
         Where that is in a silence which goes on still, the utterance ends there: what follows may be no speech at all.
@@ -147,4 +161,4 @@ class Endpointing:
         rest, origin = windows[least + 1 :], Position(self._origin + (least + 1) * WINDOW)
         self._open(cut, origin)
         self._probabilities.extend(rest)
-        return utterance
+        return [utterance]
