@@ -1,0 +1,73 @@
+"""Takes one protective step out of the program: for benchmarks, which put this folder on the PYTHONPATH of a run.
+
+WITHOUT=header: a WAV file's header is not set before each sync, only when the file is new.
+WITHOUT=cursor: the cursor moves in a transaction of its own, before that of the words that it covers.
+WITHOUT=journal: the journal vouches for samples before they are written.
+PAUSE: seconds between two steps that belong together, so that a kill at a random moment comes between them.
+"""
+
+# ruff: noqa: SLF001 - it replaces what nobody else may touch
+
+import os
+import time
+import zlib
+from collections.abc import Sequence
+
+from transcriber.adapters import disk_files
+from transcriber.adapters.recording_writer import TrackWriter, following, joined
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.core import journal
+from transcriber.events import Envelope
+from transcriber.types import Block, Coverage, Gap, TrackName
+
+PAUSE = float(os.environ.get("PAUSE", "0"))
+
+
+def without_header() -> None:
+    def sync_wav(self: TrackWriter) -> None:
+        if self._wav is not None and self._wav.unsynced is not None:
+            self._check()
+            disk_files.sync(self._wav.descriptor)
+            self._wav.unsynced = None
+
+    TrackWriter._sync_wav = sync_wav
+
+
+def without_cursor() -> None:
+    together = TranscriptDatabase.apply
+
+    def apply(
+        self: TranscriptDatabase,
+        envelope: Envelope,
+        json_line: str,
+        coverage: Coverage | None = None,
+        track: TrackName | None = None,
+    ) -> bool:
+        if coverage is not None and track is not None:
+            self.advance(track, coverage)
+            time.sleep(PAUSE)
+        return together(self, envelope, json_line)
+
+    TranscriptDatabase.apply = apply
+
+
+def without_journal() -> None:
+    together = TrackWriter.append
+
+    def append(self: TrackWriter, pieces: Sequence[Block | Gap]) -> None:
+        before = self.acknowledged
+        records = [
+            piece if isinstance(piece, Gap) else journal.Audio(piece.start, piece.end, zlib.crc32(piece.pcm))
+            for piece in joined(following(before.durable, pieces))
+        ]
+        with self._call(self._audio):
+            self._acknowledge(records)
+        self.acknowledged = before
+        time.sleep(PAUSE)
+        together(self, pieces)
+
+    TrackWriter.append = append
+
+
+if step := os.environ.get("WITHOUT"):
+    {"header": without_header, "cursor": without_cursor, "journal": without_journal}[step]()
