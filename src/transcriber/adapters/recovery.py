@@ -14,6 +14,7 @@ from pathlib import Path
 
 from transcriber.adapters import disk_files, emergency_file
 from transcriber.adapters import transcript_db_schema as schema
+from transcriber.adapters.original_files import repair_original
 from transcriber.adapters.recovery_track import RecoveredTrack, TrackRecovery, set_aside
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import COPY, FILE, sealed
@@ -60,12 +61,14 @@ def recover(session: SessionFolder) -> RecoveryReport:
             tracks = [_recover_track(session, track, database) for track in _with_folders(session)]
         finally:
             database.close()
+        originals = [repair_original(session.original(track), session.damaged) for track in session.tracks]
         shutil.rmtree(session.emergencies, ignore_errors=True)
     except OSError as error:
         raise disk_files.explain(error, session.path, doing="recover") from error
     if merged:
         actions.append(f"{session.database}: {merged} entries of the emergency file merged")
-    return RecoveryReport(tracks, [*actions, *(line for track in tracks for line in track.actions)], rebuilt)
+    actions += [line for lines in (*(track.actions for track in tracks), *originals) for line in lines]
+    return RecoveryReport(tracks, actions, rebuilt)
 
 
 def _recover_manifest(session: SessionFolder) -> list[str]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from transcriber.adapters import emergency_file
 from transcriber.adapters import transcript_db_schema as schema
+from transcriber.adapters.original_files import check_original
 from transcriber.adapters.recovery_track import checksum, wav_files
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
@@ -80,13 +81,14 @@ def verify(session: SessionFolder) -> VerifyReport:
 
 
 class _TrackCheck:
-    """Compares one track's journal with its WAV files."""
+    """Compares one track's journal with its WAV files, and looks at what is kept of it in source quality."""
 
     def __init__(self, session: SessionFolder, track: TrackName, *, ended: bool) -> None:
         self.extent = journal.Extent()
         self._track = track
         self._audio = session.audio(track)
         self._journal = session.journal(track)
+        self._original = session.original(track)
         self._ended = ended
         self._ends: dict[int, Position] = {}
         """Where the samples of each file end, by the journal."""
@@ -95,6 +97,7 @@ class _TrackCheck:
         try:
             yield from self._check_journal(self._journal.read_bytes() if self._journal.exists() else b"")
             yield from self._check_files()
+            yield from check_original(self._original)
         except OSError as error:
             yield f"{self._track}: {error.filename}: {error.strerror}"
 

@@ -4,6 +4,7 @@ session.json          what was recorded, from where, when position 0 was     aud
 transcript.db         what was said                                          journal/TRACK
 lock                  held by the process that writes                        clean    there after an orderly end
 damaged/              what recovery set aside            emergency/TRACK   space for when the disk fails, while it runs
+original/TRACK/       what the source delivered, as it did, if that is kept
 """
 
 import contextlib
@@ -153,6 +154,10 @@ class SessionFolder:
     def audio(self, track: TrackName) -> Path:
         """Return the folder of a track's WAV files."""
         return self.path / "audio" / track
+
+    def original(self, track: TrackName) -> Path:
+        """Return the folder of what a track's source delivered. It is there if that is kept."""
+        return self.path / "original" / track
 
     def journal(self, track: TrackName) -> Path:
         """Return the file of a track's journal."""

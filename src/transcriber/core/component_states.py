@@ -50,7 +50,7 @@ class Actor(StrEnum):
     WAITING = "waiting"
     """There is nothing to work with, as for a capture without any device, and it looks for it."""
     SUSPENDED = "suspended"
-    """It can do nothing in this run, and leaves the rest to `resume`."""
+    """It can do nothing in this run, and leaves the rest to `resume`; or nothing until its disk works again."""
     GIVEN_UP = "given up"
     FINISHED = "finished"
     """Its input has ended."""
