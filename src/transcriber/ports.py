@@ -12,6 +12,7 @@ from transcriber.types import (
     Block,
     Coverage,
     DecodeRequest,
+    DeviceBlock,
     Gap,
     Hypothesis,
     Position,
@@ -126,6 +127,18 @@ class Recording(Protocol):
 
     async def read(self, start: Position, end: Position) -> Sequence[Block | Gap]:
         """Return the audio and the gaps in `[start, end)`, in order and without holes; `end` is at most `durable`."""
+        ...
+
+
+class OriginalRecording(Protocol):
+    """What a source delivered, kept in its own format as far as there is time and room for it. It never fails."""
+
+    def take(self, piece: DeviceBlock | Gap) -> bool:
+        """Hold a piece, which may be given twice, for the next `flush`; return whether that is due by what is held."""
+        ...
+
+    async def flush(self) -> None:
+        """Make durable what was taken, or leave it out."""
         ...
 
 

@@ -4,7 +4,7 @@ import anyio
 import numpy as np
 import pytest
 
-from transcriber.actors.resampling import Conversion, Resampling
+from transcriber.actors.resampling import Conversion, Resampling, Tee
 from transcriber.adapters.soxr_resampler import SoxrResampler
 from transcriber.core.timeline import samples_of
 from transcriber.link import Link
@@ -180,3 +180,52 @@ async def test_nothing_in_gives_nothing_and_ends():
     line = Line()
     await line.actor().run()
     assert await line.taken() == []
+
+
+def teed(line: Line, *, capacity: int, waits: bool) -> Link[DeviceBlock | Gap]:
+    """Have the pieces of a line passed on as well, as they are."""
+    originals: Link[DeviceBlock | Gap] = Link("originals", capacity)
+    line.actor = lambda: Resampling(
+        line.blocks, line.samples, line.conversion, line.metered.append, Tee(originals, waits)
+    )
+    return originals
+
+
+async def test_no_blow_costs_a_piece_that_is_to_be_kept_as_it_is(at_every_await):
+    async def scenario(strike):
+        line = Line(*PIECES)
+        originals, kept = teed(line, capacity=1, waits=True), []
+
+        async def read():
+            with originals.inbox() as inbox:
+                async for piece in inbox:
+                    kept.extend([piece] if piece not in kept else [])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await strike(line.actor)
+        assert kept == PIECES
+        assert joined(await line.taken()) == WANTED
+
+    assert await at_every_await(scenario) > 10
+
+
+async def test_who_keeps_the_original_of_a_device_is_never_waited_for():
+    line = Line(*PIECES)
+    originals = teed(line, capacity=2, waits=False)
+    await line.actor().run()
+    assert joined(await line.taken()) == WANTED
+    with originals.inbox() as inbox:
+        assert [piece async for piece in inbox] == PIECES[:2]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_keeps_the_original_and_failed_for_good_holds_nobody_up(waits):
+    line = Line(*PIECES)
+    originals = teed(line, capacity=1, waits=waits)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.actor().run)
+        await anyio.wait_all_tasks_blocked()
+        assert originals.congested() is waits
+        originals.end()
+    assert joined(await line.taken()) == WANTED

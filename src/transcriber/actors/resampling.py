@@ -2,7 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import anyio
 
 from transcriber.core.timeline import samples_of
 from transcriber.link import Link
@@ -68,6 +71,25 @@ class Conversion:
 
 
 @dataclass(slots=True)
+class Tee:
+    """Gives the pieces that are resampled to who keeps them as they are: all of them if it `waits`, else what it takes.
+
+    A reader that has failed for good has ended the link, and holds nobody up.
+    """
+
+    pieces: Link[DeviceBlock | Gap]
+    waits: bool
+
+    async def give(self, piece: DeviceBlock | Gap) -> None:
+        """Give a piece; one may come twice."""
+        with suppress(anyio.ClosedResourceError):
+            if self.waits:
+                await self.pieces.put(piece)
+            else:
+                self.pieces.offer(piece)
+
+
+@dataclass(slots=True)
 class Resampling:
     """Turns device blocks into 16 kHz mono, sample-exact over any length. `meter` is shown every block."""
 
@@ -75,17 +97,22 @@ class Resampling:
     samples: Link[Block | Gap]
     conversion: Conversion
     meter: Callable[[Block], None]
+    tee: Tee | None = None
 
     async def run(self) -> None:
-        """Convert until the blocks end, then end the samples."""
+        """Convert until the blocks end, then end what follows."""
         await self.samples.drain(self.conversion.outbox)
         with self.blocks.inbox() as inbox:
             async for piece in inbox:
                 self.conversion.take(piece)
                 await self._deliver()
+                if self.tee is not None:
+                    await self.tee.give(piece)
         self.conversion.finish()
         await self._deliver()
         self.samples.end()
+        if self.tee is not None:
+            self.tee.pieces.end()
 
     async def _deliver(self) -> None:
         for piece in self.conversion.outbox:
