@@ -9,15 +9,30 @@ import pytest
 
 from transcriber.adapters import session_folder_index as index
 from transcriber.adapters.disk import InlineDisk
+from transcriber.adapters.original_writer import write
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.cli import main
+from transcriber.core.original import Part
 from transcriber.core.wire import encode
 from transcriber.errors import StorageError
 from transcriber.events import Envelope, Event, GapFound, SegmentClosed, StateChanged
-from transcriber.types import RATE, Block, Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
+from transcriber.types import (
+    RATE,
+    AudioFormat,
+    Block,
+    Coverage,
+    Gap,
+    GapReason,
+    Position,
+    SampleFormat,
+    Segment,
+    SegmentId,
+    TrackName,
+    Word,
+)
 
 pytestmark = pytest.mark.usefixtures("sessions")
 
@@ -181,6 +196,39 @@ def talk(sessions):
 def at_ten():
     """Return when all was told, as the local clock has it."""
     return f"{datetime(2026, 11, 25, 8, 0, 10, tzinfo=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+@pytest.fixture
+def original(sessions):
+    """Two seconds of the standup in source quality."""
+    form = AudioFormat(48_000, 2, SampleFormat.S24)
+    second = bytes(48_000 * form.frame_bytes)
+    folder = sessions / STANDUP / "original" / THEM
+    write(folder, [Part(Position(0), 0, form, second), Part(Position(4 * RATE), 0, form, second)])
+    return folder
+
+
+@pytest.mark.usefixtures("original")
+def test_show_tells_what_is_kept_in_source_quality(transcriber):
+    _, out, _ = transcriber("sessions", "show", STANDUP)
+    assert "  original them: 2.000 s in 2 files of 48000 Hz, 2 ch, s24le (0.6 MB)" in out.splitlines()
+    shown = json.loads(transcriber("sessions", "show", STANDUP, "--json")[1])
+    kept = {"track": "them", "formats": ["48000 Hz, 2 ch, s24le"], "length": 2.0, "files": 2, "size": 576_136}
+    assert shown["originals"] == [kept]
+    assert json.loads(transcriber("sessions", "show", LECTURE, "--json")[1])["originals"] == []
+
+
+def test_what_is_kept_in_source_quality_is_verified_counted_and_removed(sessions, transcriber, original):
+    assert transcriber("sessions", "verify", STANDUP)[0] == 0
+    size = json.loads(transcriber("sessions", "show", STANDUP, "--json")[1])["session"]["size"]
+    assert size > 2 * 288_068
+    with (original / "000000064000.wav").open("r+b") as file:
+        file.truncate(1000)
+    code, out, _ = transcriber("sessions", "verify", STANDUP)
+    assert code == 1
+    assert "  ! original/them/000000064000.wav: the header does not describe the file" in out.splitlines()
+    assert transcriber("sessions", "remove", STANDUP, "--yes")[0] == 0
+    assert not (sessions / STANDUP).exists()
 
 
 @pytest.mark.usefixtures("talk")

@@ -13,10 +13,10 @@ from transcriber.adapters.recovery import RecoveryReport, recover
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import Manifest
 from transcriber.app.engine import check_model, make_client, make_supply
+from transcriber.app.recorded_track import RecordedTrack
 from transcriber.app.reporting import Log
 from transcriber.app.services import Services, open_recording, open_services, to_the_end
 from transcriber.app.session import AnyTrack, Session
-from transcriber.app.track import RecordedTrack
 from transcriber.core import component_states as states
 from transcriber.core.session_states import SessionStates, tells_states, told
 from transcriber.settings import Settings

@@ -77,6 +77,8 @@ class Services:
     log: Log
     folder: SessionFolder
     disk: Disk
+    original_disk: Disk | None
+    """A thread of its own for what is kept in source quality: the recording never waits for it. None: nothing is."""
     emergency: EmergencySpace
     transcript: GuardedTranscript
     tally: Tally
@@ -124,7 +126,8 @@ async def open_services(
     resources.callback(folder.close)
     disk = Disk()
     emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
-    for thread in (disk, emergency.disk):
+    original_disk = Disk("original disk") if settings.storage.source_quality else None
+    for thread in filter(None, (disk, original_disk, emergency.disk)):
         resources.push_async_callback(thread.close)
     database = await disk.run(folder.open_transcript)
 
@@ -137,7 +140,9 @@ async def open_services(
     publisher = Publisher(transcript, tally, anyio.current_time)
     resources.callback(publisher.close)
     reporter = Reporter(log, publisher)
-    return Services(settings, log, folder, disk, emergency, transcript, tally, publisher, reporter, client)
+    return Services(
+        settings, log, folder, disk, original_disk, emergency, transcript, tally, publisher, reporter, client
+    )
 
 
 async def open_recording(track: TrackName, services: Services) -> TrackRecording:

@@ -47,8 +47,8 @@ class AnyTrack(MeasuredTrack, Protocol):
         """End the capture in order."""
         ...
 
-    def give_up(self, error: Exception) -> None:
-        """End the track in order after its capture failed for good."""
+    def give_up(self, child: str, error: Exception) -> None:
+        """Go on without a child that failed for good; after its capture the track ends in order."""
         ...
 
     async def drain(self) -> None:
@@ -295,10 +295,10 @@ class Session:
     def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
         self._report(event, track)
         match event:
-            case supervised.ChildGivenUp(child="capture", error=error):
-                track.give_up(error)
-            case supervised.ChildGivenUp(error=error):
-                self.failure = self.failure or cause(error)
+            case supervised.ChildGivenUp(child=child, error=error):
+                track.give_up(child, error)
+                if child != "capture":
+                    self.failure = self.failure or cause(error)
             case _:
                 pass
 

@@ -16,8 +16,9 @@ from transcriber.actors.storage import Storage
 from transcriber.actors.transcription import Transcription
 from transcriber.adapters.guarded_recording import GuardedRecording
 from transcriber.adapters.pcm import SILENCE_DBFS, peak_dbfs
-from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.soxr_resampler import SoxrResampler
+from transcriber.app.kept_original import KeptOriginal, keep_original
+from transcriber.app.recorded_track import make_transcription
 from transcriber.app.reporting import brief
 from transcriber.app.services import Services, TrackEngine, TrackReading
 from transcriber.core import component_states as states
@@ -68,6 +69,7 @@ class Track:
     _samples: Link[Block | Gap] = field(init=False)
     _chunks: Link[Chunk | Gap] = field(init=False)
     _speech: Link[Block | Gap] = field(init=False)
+    _original: KeptOriginal | None = field(init=False)
     _conversion: Conversion = field(default_factory=lambda: Conversion(SoxrResampler))
     _assembly: Assembly = field(init=False)
     _lost: SourceError | None = None
@@ -80,6 +82,7 @@ class Track:
         self._samples = Link(f"{self.name}.samples", WAITING, attempts=EVERY)
         self._chunks = Link(f"{self.name}.chunks", chunks - SPARE, attempts=EVERY)
         self._speech = Link(f"{self.name}.speech", AHEAD)
+        self._original = keep_original(self.name, self.services, waits=not self.sources[0].live)
         self.durable = Watermark(self.recording.durable)
         self.engine = TrackEngine(self.services.client)
         self.holder.on_absent = self._tell_absent
@@ -92,6 +95,7 @@ class Track:
         )
         return (
             spec(name="storage", start=self._storage, watch=self._watch(self._chunks)),
+            *([self._original.child(spec, self._watch)] if self._original is not None else []),
             spec(
                 name="transcription",
                 start=self._transcription,
@@ -106,10 +110,14 @@ class Track:
             spec(
                 name="resampling",
                 start=self._resampling,
-                watch=self._watch(self._blocks, unless=self._samples.congested),
+                watch=self._watch(self._blocks, unless=self._waits_further_down),
             ),
             self._capture_spec(spec),
         )
+
+    def _waits_further_down(self) -> bool:
+        """Whether resampling waits for room in a link, whose reader is watched."""
+        return self._samples.congested() or (self._original is not None and self._original.pieces.congested())
 
     def _capture_spec(self, spec: Callable[..., ChildSpec]) -> ChildSpec:
         """Return the capture: from what was asked for, else from what stands in for it, else from nothing."""
@@ -144,7 +152,8 @@ class Track:
     @property
     def links(self) -> Sequence[Link[Any]]:
         """The links of the track, in the order in which its audio flows; the last one leads to transcription."""
-        return self._blocks, self._samples, self._chunks, self._speech
+        original = [] if self._original is None else [self._original.pieces]
+        return self._blocks, *original, self._samples, self._chunks, self._speech
 
     def reading(self) -> TrackReading:
         """Return the counters of the audio."""
@@ -166,7 +175,14 @@ class Track:
         """End the capture in order."""
         self.holder.stop()
 
-    def give_up(self, error: Exception) -> None:
+    def give_up(self, child: str, error: Exception) -> None:
+        """Go on without a child that failed for good."""
+        if child == "capture":
+            self._end_for(error)
+        if child == "original" and self._original is not None:
+            self._original.pieces.end()
+
+    def _end_for(self, error: Exception) -> None:
         """End the track in order after its capture failed for good: what was captured is kept and transcribed."""
         self._lost = NoDeviceError(f"track {self.name}: {brief(error)}; check the device, or name a --fallback")
         # There is room: nothing was captured for as long as the restarts took.
@@ -181,6 +197,8 @@ class Track:
             async with anyio.create_task_group() as tasks:
                 for actor in (self._storage(), self._buffering(), self._resampling()):
                     tasks.start_soon(actor.run)
+                if self._original is not None:
+                    tasks.start_soon(self._original.actor().run)
                 if not self._blocks.statistics().ended:
                     await self._blocks.drain(self.holder.outbox)
                     self._blocks.end()
@@ -222,7 +240,8 @@ class Track:
         return Standby(self.holder, self._blocks, waiting)
 
     def _resampling(self) -> Resampling:
-        return Resampling(self._blocks, self._samples, self._conversion, self._meter)
+        tee = None if self._original is None else self._original.tee
+        return Resampling(self._blocks, self._samples, self._conversion, self._meter, tee)
 
     def _buffering(self) -> Buffering:
         settings = self.services.settings
@@ -241,77 +260,3 @@ class Track:
 
     def _transcription(self) -> Transcription:
         return make_transcription(self, self.services, self._speech, self.durable)
-
-
-def make_transcription(
-    track: "Track | RecordedTrack", services: Services, speech: Link[Block | Gap], durable: Watermark
-) -> Transcription:
-    """Return a life of a track's transcription."""
-    settings = services.settings.transcription
-    return Transcription(
-        speech=speech,
-        recording=track.recording,
-        durable=durable,
-        vad=track.engine,
-        engine=track.engine,
-        transcript=services.publisher,
-        restore=partial(services.restore, track.name),
-        suspended=lambda error: services.reporter.changed("transcription", "suspended", brief(error), track=track.name),
-        prompt=settings.prompt,
-        hotwords=settings.hotwords,
-    )
-
-
-@dataclass(slots=True, eq=False)
-class RecordedTrack:
-    """A track whose capture is over: all that is left is to transcribe the rest of its recording."""
-
-    name: TrackName
-    services: Services
-    recording: TrackRecording
-    level: float = SILENCE_DBFS
-    fault: SourceError | None = None
-    choices: Sequence[str] = ()
-    engine: TrackEngine = field(init=False)
-    _speech: Link[Block | Gap] = field(init=False)
-    _durable: Watermark = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._speech = Link(f"{self.name}.speech", 1)
-        self._speech.end()
-        self._durable = Watermark(self.recording.durable)
-        self._durable.end()
-        self.engine = TrackEngine(self.services.client)
-
-    def children(self) -> tuple[ChildSpec, ...]:
-        """Return the one actor."""
-        return (ChildSpec(name="transcription", start=self._transcription, significant=True, essential=False),)
-
-    @property
-    def links(self) -> Sequence[Link[Any]]:
-        """The one link, which never had anything."""
-        return (self._speech,)
-
-    def reading(self) -> TrackReading:
-        """Return the counters of the audio."""
-        return TrackReading(self.recording.durable, self.services.tally.of(self.name).coverage.position, 0.0)
-
-    def stop(self) -> None:
-        """Do nothing: nothing is captured."""
-
-    def give_up(self, error: Exception) -> None:
-        """Do nothing: there is no capture to give up."""
-
-    async def drain(self) -> None:
-        """Do nothing: all is on disk."""
-
-    async def settle(self) -> bool:
-        """Return True: nothing is written."""
-        return True
-
-    async def close(self) -> None:
-        """Close the files. Idempotent."""
-        await self.recording.close()
-
-    def _transcription(self) -> Transcription:
-        return make_transcription(self, self.services, self._speech, self._durable)

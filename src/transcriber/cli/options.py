@@ -34,6 +34,8 @@ def setting(flag: str, key: str, metavar: str | None = None) -> Decorator:
         flag,
         f"_{key.replace('.', '_')}",
         type=click.Choice(choices) if choices else kind,
+        is_flag=kind is bool,
+        default=None,
         metavar=metavar,
         help=descriptions()[key].replace("`", ""),
         callback=remember,

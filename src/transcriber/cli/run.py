@@ -38,6 +38,7 @@ from transcriber.settings import Track
 @options.sessions
 @options.setting("--name", "session.name", "NAME")
 @options.setting("--pace", "capture.pace")
+@options.setting("--source-quality", "storage.source_quality")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End after so long.")
 @options.setting("--format", "output.format")
 @click.option(

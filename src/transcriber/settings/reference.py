@@ -33,6 +33,8 @@ def _described(kind: inspect.Type) -> str:
     match kind:
         case inspect.LiteralType(values=values):
             return f"one of {', '.join(map(str, values))}"
+        case inspect.BoolType():
+            return "true or false"
         case inspect.IntType(ge=low, le=high, multiple_of=step):
             noun = {None: "a whole number", 2: "an even number"}.get(step, f"a multiple of {step}")
             return f"{noun} from {low} to {high}"

@@ -171,6 +171,10 @@ class Storage(Section, frozen=True, kw_only=True):
             description="Bytes that must be free on the disk of the sessions for a recording to begin; 0 for none.",
         ),
     ] = 200_000_000
+    source_quality: Annotated[
+        bool,
+        Meta(description="Keep what each source delivers as well, in its own rate, channels and sample format."),
+    ] = False
 
     @property
     def emergency_place(self) -> Path | None:

@@ -21,7 +21,7 @@ from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app.retention import retention_rules
 from transcriber.cli import options
 from transcriber.cli.sessions import overview, states
-from transcriber.cli.sessions.reading import read_document, read_states, stem
+from transcriber.cli.sessions.reading import read_document, read_originals, read_states, stem
 from transcriber.cli.view import wording
 from transcriber.core.document import FORMATS
 from transcriber.core.stamps import clock
@@ -69,12 +69,13 @@ def list_(config: Path | None, *, as_json: bool) -> None:
 def show(config: Path | None, session: str, *, history: bool, as_json: bool) -> None:
     """Show what is known about SESSION, and its transcript; with --json the figures and the states alone."""
     entry = _find(config, session)
-    document, told = read_document(entry), read_states(entry)
+    document, originals, told = read_document(entry), read_originals(entry), read_states(entry)
     if as_json:
-        _print_json(overview.detail(entry, document, told))
+        _print_json(overview.detail(entry, document, originals, told))
         return
     changes = states.changes(told) if history else ()
-    for line in (*overview.heading(entry, document), *states.table(told), *changes, *overview.transcript(document)):
+    heading = overview.heading(entry, document, originals)
+    for line in (*heading, *states.table(told), *changes, *overview.transcript(document)):
         click.echo(line)
 
 

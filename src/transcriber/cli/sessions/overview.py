@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from transcriber.adapters.original_files import StoredOriginal
 from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.session_folder_index import SessionEntry
 from transcriber.cli.sessions import states
@@ -54,11 +55,22 @@ class TrackSamples(msgspec.Struct, frozen=True):
     coverage: float
 
 
+class OriginalOverview(msgspec.Struct, frozen=True):
+    """What is kept of a track in source quality, in `sessions show --json`. `length` is in seconds, `size` in bytes."""
+
+    track: str
+    formats: list[str]
+    length: float
+    files: int
+    size: int
+
+
 class SessionDetail(msgspec.Struct, frozen=True):
     """`sessions show --json`."""
 
     session: SessionOverview
     samples: list[TrackSamples]
+    originals: list[OriginalOverview]
     segments: int
     words: int
     gaps: int
@@ -85,11 +97,14 @@ def overview(entry: SessionEntry) -> SessionOverview:
     )
 
 
-def detail(entry: SessionEntry, document: Document, told: SessionStates) -> SessionDetail:
+def detail(
+    entry: SessionEntry, document: Document, originals: Sequence[StoredOriginal], told: SessionStates
+) -> SessionDetail:
     """Return a session with its figures and its states."""
     return SessionDetail(
         overview(entry),
         [_samples(track) for track in document.tracks],
+        [_original(original) for original in originals],
         len(document.segments),
         sum(len(segment.words) for segment in document.segments),
         len(document.gaps),
@@ -109,7 +124,7 @@ def table(entries: Sequence[SessionEntry]) -> Iterator[str]:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
 
 
-def heading(entry: SessionEntry, document: Document) -> Iterator[str]:
+def heading(entry: SessionEntry, document: Document, originals: Sequence[StoredOriginal]) -> Iterator[str]:
     """Yield what is known about a session, ahead of its transcript."""
     manifest = entry.manifest
     yield f"{entry.id}  ({entry.state}, {megabytes(entry.size)})"
@@ -119,6 +134,10 @@ def heading(entry: SessionEntry, document: Document) -> Iterator[str]:
     for track, known in zip(manifest.tracks, document.tracks, strict=True):
         device = f" on {track.device}" if track.device else ""
         yield f"  track    {track.name}: {track.source}{device}; {account(known.captured, known.coverage)}"
+    for kept in originals:
+        length, files = f"{seconds(kept.length):.3f} s", wording.count(kept.files, "file")
+        forms = " and ".join(map(str, kept.formats)) or "an unknown format"
+        yield f"  original {kept.track}: {length} in {files} of {forms} ({megabytes(kept.size)})"
 
 
 def transcript(document: Document) -> Iterator[str]:
@@ -163,6 +182,11 @@ def megabytes(count: int) -> str:
     '12.3 MB'
     """
     return f"{count / MEGABYTE:.1f} MB"
+
+
+def _original(kept: StoredOriginal) -> OriginalOverview:
+    formats = [str(form) for form in kept.formats]
+    return OriginalOverview(kept.track, formats, seconds(kept.length), kept.files, kept.size)
 
 
 def _samples(track: DocumentTrack) -> TrackSamples:

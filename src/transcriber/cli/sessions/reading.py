@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
 
+from transcriber.adapters import disk_files
+from transcriber.adapters.original_files import StoredOriginal, stored_original
+from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionEntry, SessionState
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.core.document import Document, DocumentTrack
@@ -39,6 +42,21 @@ def read_document(entry: SessionEntry, wanted: Sequence[str] = ()) -> Document:
             model=entry.manifest.model,
             started=min((track.started for track in entry.manifest.tracks if track.started), default=entry.created),
         )
+
+
+def read_originals(entry: SessionEntry) -> Sequence[StoredOriginal]:
+    """Return what is kept of each track in source quality, if anything is.
+
+    Raises:
+        StorageError: it cannot be read.
+
+    """
+    session = SessionFolder.view(entry.path)
+    try:
+        stored = [stored_original(track, session.original(track)) for track in session.tracks]
+    except OSError as error:
+        raise disk_files.explain(error, entry.path, doing="read") from error
+    return [original for original in stored if original is not None]
 
 
 def read_states(entry: SessionEntry) -> SessionStates:
