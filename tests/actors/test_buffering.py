@@ -187,6 +187,19 @@ async def test_a_storage_that_takes_nothing_holds_everything_up_within_the_pool(
     assert line.flat() == samples(0, 5000)
 
 
+async def test_while_the_disk_is_behind_chunks_are_filled_and_the_last_one_goes_as_soon_as_it_is_not():
+    line = Line()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.actor().run)
+        for start in range(85):
+            line.samples.offer(block(start, start + 1))
+            await anyio.sleep(0.2)
+        tasks.start_soon(line.store)
+        await anyio.sleep(0.2)
+        assert [piece.end for _, piece in line.stored] == [3, 23, 43, 63, 83, 85]
+        tasks.cancel_scope.cancel()
+
+
 async def test_above_the_watermark_transcription_is_offered_nothing():
     line = Line(*(block(start, start + 20) for start in range(0, 160, 20)), chunks=8, link=5, watermark=0.5)
     async with anyio.create_task_group() as tasks:

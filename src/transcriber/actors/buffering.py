@@ -11,6 +11,9 @@ from transcriber.core.pool import Chunk
 from transcriber.link import Link
 from transcriber.types import Block, Gap
 
+BEHIND = 0.05
+"""Seconds between two looks at a disk that has not done what it was given before."""
+
 
 @dataclass(slots=True)
 class Buffering:
@@ -19,7 +22,8 @@ class Buffering:
     Storage gets everything, and a full link holds this actor up: the links before it fill, then the source's own
     buffer. Transcription is offered each block and never waited for: what it does not take it finds in the recording.
     Above `watermark` (share of the pool in use) it is offered nothing, so that all there is serves the disk.
-    A chunk waits at most `flush_after` seconds to be filled.
+    A chunk waits at most `flush_after` seconds to be filled, or until the disk has done what it was given before:
+    cut earlier it would be no sooner on disk, and take as much of the pool as a whole one.
     """
 
     samples: Link[Block | Gap]
@@ -52,7 +56,10 @@ class Buffering:
                 except StopAsyncIteration:
                     return
             if piece is None:
-                await self._flush()
+                if self.chunks.pending():
+                    due = anyio.current_time() + BEHIND
+                else:
+                    await self._flush()
                 continue
             await self._store(piece)
             if self.assembly.pool.fill < self.watermark:
