@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+import threading
 
 import pytest
 
@@ -74,21 +75,75 @@ def test_without_the_space_it_is_refused_at_once(small_disk):
         EmergencyFile(small_disk / "emergency", 1 << 30)
 
 
-def test_a_failed_sync_is_never_repeated(path, monkeypatch):
+def test_a_failed_sync_is_never_repeated_on_a_descriptor_and_what_it_was_for_is_written_again(path, monkeypatch):
     file = EmergencyFile(path, SIZE)
     file.append([b"one"])
-    syncs = []
+    real, write, made = disk_files.sync, disk_files.write_at, []
 
-    def fails(descriptor):
-        syncs.append(descriptor)
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    def fails_twice(descriptor):
+        made.append("sync")
+        if made.count("sync") < 3:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(descriptor)
 
-    monkeypatch.setattr(disk_files, "sync", fails)
-    for _ in range(3):
+    def noted(descriptor, offset, content):
+        made.append("write")
+        write(descriptor, offset, content)
+
+    opened = disk_files.open_private
+    monkeypatch.setattr(disk_files, "sync", fails_twice)
+    monkeypatch.setattr(disk_files, "write_at", noted)
+    monkeypatch.setattr(disk_files, "open_private", lambda path: made.append("open") or opened(path))
+    for _ in range(2):
         with pytest.raises(StorageError):
             file.append([b"two"])
-    assert len(syncs) == 1
-    file.close(remove=False)
+    [place] = file.append([b"two"])
+    assert made == ["write", "sync", "open", "write", "sync", "open", "write", "sync"]
+    assert file.read(place) == b"two"
+    assert salvaged(path) == [b"one", b"two"]
+
+
+def test_a_file_that_was_removed_takes_nothing_as_durable_and_is_made_anew_with_its_space(path):
+    file = EmergencyFile(path, SIZE)
+    [place] = file.append([b"one"])
+    path.unlink()
+    with pytest.raises(StorageError, match="removed while it was written"):
+        file.append([b"two"])
+    file.append([b"two"])
+    assert file.read(place) is None
+    assert salvaged(path) == [b"two"]
+    assert path.stat().st_blocks * 512 >= SIZE
+
+
+def test_what_is_not_as_it_was_written_is_not_returned(path):
+    file = EmergencyFile(path, SIZE)
+    places = file.append([b"one", b"two"])
+    content = bytearray(path.read_bytes())
+    content[content.index(b"one")] ^= 1
+    path.write_bytes(content)
+    assert [file.read(place) for place in places] == [None, b"two"]
+
+
+def test_while_a_call_is_stuck_every_other_is_refused_and_the_file_stays_whole(path, monkeypatch):
+    file = EmergencyFile(path, SIZE)
+    real, over, stuck = disk_files.sync, threading.Event(), threading.Event()
+
+    def hangs(descriptor):
+        stuck.set()
+        over.wait(60)
+        real(descriptor)
+
+    monkeypatch.setattr(disk_files, "sync", hangs)
+    thread = threading.Thread(target=file.append, args=([b"one"],))
+    thread.start()
+    stuck.wait()
+    for call in (lambda: file.append([b"two"]), file.clear, lambda: file.close(remove=True)):
+        with pytest.raises(StorageError, match="no answer yet"):
+            call()
+    over.set()
+    thread.join()
+    file.append([b"two"])
+    assert salvaged(path) == [b"one", b"two"]
 
 
 def test_nothing_is_left_open(path):

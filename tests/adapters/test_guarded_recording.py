@@ -1,5 +1,7 @@
 """A recording whose disk fails, hangs, and works again."""
 
+import shutil
+
 import anyio
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.emergency_file import EmergencyFile, salvaged
 from transcriber.adapters.guarded_recording import LAST_TRY, GuardedRecording
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
-from transcriber.core import piece_codec
+from transcriber.core import journal, piece_codec
 from transcriber.core.component_states import Disk
 from transcriber.errors import StorageError
 from transcriber.types import Block, Gap, GapReason, Position
@@ -54,9 +56,9 @@ class World:
         self.size = size
         self.states, self.reasons = [], []
 
-    async def open(self, *, emergency=True, patience=False):
-        self.recording = await TrackRecording.open(self.audio, self.journal, self.home)
-        file = EmergencyFile(self.emergency, self.size) if emergency else None
+    async def open(self, *, emergency=True, patience=False, remake=None):
+        self.recording = await TrackRecording.open(self.audio, self.journal, self.home, remake=remake)
+        self.file = file = EmergencyFile(self.emergency, self.size) if emergency else None
 
         def changed(state, reason):
             self.states.append(state)
@@ -67,6 +69,10 @@ class World:
     def on_disk(self):
         extent = read_extent(self.journal)
         return list(read_pieces(self.audio, extent.gaps, Position(0), extent.durable))
+
+
+def raises():
+    raise StorageError("the disk is away")
 
 
 def pcm(pieces):
@@ -180,10 +186,119 @@ async def test_what_finds_no_place_is_one_gap_by_name_and_nobody_stops(tmp_path,
     await anyio.sleep(LAST_TRY)
     await append(recording, 40, 42)
     assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.NORMAL]
-    assert f"{(38 - held) * LENGTH / 16_000:g} s of sound found no place" in world.reasons[-1]
+    assert f"{(38 - held) * LENGTH / 16_000:g} s of sound could not be kept" in world.reasons[-1]
     pieces = world.on_disk()
     assert [piece for piece in pieces if isinstance(piece, Gap)] == [lost]
     assert pcm(pieces) == spoken(0, 2 + held) + spoken(40, 42)
+
+
+@pytest.mark.parametrize("emergency", [True, False], ids=["fails", "none"])
+async def test_what_finds_no_place_waits_in_memory_while_there_is_room(world, emergency):
+    recording = await world.open(emergency=emergency)
+    recording.room = lambda: True
+    await append(recording, 0, 2)
+    world.home.works = world.away.works = False
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(append, recording, 2, 5)
+        await anyio.sleep(10)
+        assert recording.durable == 2 * LENGTH
+        assert recording.busy
+        world.home.works = True
+    assert anyio.current_time() <= 10 + 2 * 8
+    assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
+    assert pcm(world.on_disk()) == spoken(0, 5)
+    assert not recording.busy
+
+
+async def test_what_waits_in_memory_is_lost_once_there_is_no_more_room_and_then_nothing_waits(world):
+    recording = await world.open(emergency=False)
+    world.home.works = False
+    recording.room = lambda: anyio.current_time() < 5
+    await append(recording, 0, 1)
+    assert anyio.current_time() == pytest.approx(5, abs=0.2)
+    recording.room = lambda: True
+    await append(recording, 1, 3)
+    assert anyio.current_time() == pytest.approx(5, abs=0.2)
+    assert world.states == [Disk.EMERGENCY, Disk.LOST]
+
+
+async def test_an_emergency_file_that_failed_once_is_used_again(world):
+    recording = await world.open()
+    world.home.works = False
+    await append(recording, 0, 2)
+    world.away.works = False
+    await append(recording, 2, 3)
+    world.away.works = True
+    await anyio.sleep(LAST_TRY)
+    await append(recording, 3, 5)
+    assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.EMERGENCY]
+    world.home.works = True
+    await recording.close()
+    assert pcm(world.on_disk()) == spoken(0, 2) + spoken(3, 5)
+
+
+async def test_what_the_emergency_file_has_lost_is_a_gap_and_the_rest_comes_home(world):
+    recording = await world.open()
+    world.home.works = False
+    await append(recording, 0, 3)
+    content = bytearray(world.emergency.read_bytes())
+    content[content.index(spoken(1, 2))] ^= 1
+    world.emergency.write_bytes(content)
+    world.home.works = True
+    lost = Gap(Position(LENGTH), Position(2 * LENGTH), GapReason.DISK)
+    assert await recording.read(Position(0), Position(3 * LENGTH)) == [block(0), lost, block(2)]
+    await anyio.sleep(LAST_TRY)
+    await append(recording, 3, 4)
+    assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
+    assert pcm(world.on_disk()) == spoken(0, 1) + spoken(2, 4)
+    assert [piece for piece in world.on_disk() if isinstance(piece, Gap)] == [lost]
+
+
+async def test_an_emergency_file_that_cannot_be_emptied_holds_nothing_up(world):
+    recording = await world.open()
+    world.home.works = False
+    await append(recording, 0, 2)
+    world.home.works = True
+    clear, world.file.clear = world.file.clear, raises
+    await anyio.sleep(LAST_TRY)
+    await append(recording, 2, 3)
+    assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
+    world.file.clear = clear
+    world.home.works = False
+    await append(recording, 3, 5)
+    world.home.works = True
+    await recording.close()
+    assert pcm(world.on_disk()) == spoken(0, 5)
+
+
+async def test_files_that_were_removed_are_made_anew_at_once_and_what_comes_is_kept(world):
+    def remake(durable, _gaps):
+        world.audio.mkdir(exist_ok=True)
+        journal_file = journal.encode_all([Gap(Position(0), durable, GapReason.DISK)])
+        world.journal.write_bytes(journal_file)
+
+    recording = await world.open(remake=remake)
+    await append(recording, 0, 3)
+    shutil.rmtree(world.audio)
+    await append(recording, 3, 5)
+    assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
+    assert "removed" in world.reasons[0]
+    assert f"{3 * LENGTH / 16_000:g} s of sound could not be kept" in world.reasons[1]
+    assert pcm(world.on_disk()) == spoken(3, 5)
+    await recording.close()
+    assert read_extent(world.journal).ended
+
+
+async def test_files_that_cannot_be_made_anew_leave_the_emergency_file(world):
+    def remake(_durable, _gaps):
+        raise StorageError("its disk is not there")
+
+    recording = await world.open(remake=remake)
+    await append(recording, 0, 3)
+    shutil.rmtree(world.audio)
+    await append(recording, 3, 5)
+    assert world.states == [Disk.EMERGENCY]
+    assert [piece_codec.decode(content) for content in salvaged(world.emergency)] == [block(3), block(4)]
 
 
 async def test_a_source_that_waits_loses_nothing(tmp_path):

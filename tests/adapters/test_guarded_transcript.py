@@ -170,6 +170,46 @@ async def test_where_the_emergency_file_fails_too_memory_is_all_there_is(tmp_pat
     await world.transcript.close()
 
 
+async def test_an_emergency_file_that_works_again_gets_all_that_waits_in_order(world):
+    first = (await world.transcript.reserve()).start
+    entries = [commit(first, 1), commit(first + 1, 2), segment(first + 2, 1, 2), commit(first + 3, 3)]
+    world.home.works = False
+    await world.transcript.store(entries[0])
+    world.away.works = False
+    await world.transcript.store(entries[1])
+    await world.transcript.store(entries[2])
+    world.away.works = True
+    await world.transcript.store(entries[3])
+    assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.EMERGENCY]
+    assert world.held() == entries
+    afters = [Entry.after(content) for content in salvaged(world.folder / "emergency")]
+    assert afters == [0, first, first + 1, first + 2]
+
+
+async def test_an_emergency_file_that_cannot_be_emptied_holds_nothing_up(world):
+    first = (await world.transcript.reserve()).start
+    world.home.works = False
+    await world.transcript.store(commit(first, 1))
+    world.home.works, world.away.works = True, False
+    await anyio.sleep(LAST_TRY)
+    await world.transcript.store(commit(first + 1, 2))
+    assert world.states == [Disk.EMERGENCY, Disk.NORMAL]
+    assert world.stored() == [first, first + 1]
+
+
+async def test_a_database_that_was_removed_takes_nothing_as_durable_and_is_not_begun_anew(world):
+    first = (await world.transcript.reserve()).start
+    await world.transcript.store(commit(first, 1))
+    for file in world.folder.glob("transcript.db*"):
+        file.unlink()
+    await world.transcript.store(commit(first + 1, 2))
+    await anyio.sleep(LAST_TRY)
+    await world.transcript.store(segment(first + 2, 1, 2))
+    assert world.states == [Disk.EMERGENCY]
+    assert [one.envelope.seq for one in world.held()] == [first + 1, first + 2]
+    assert not (world.folder / "transcript.db").exists()
+
+
 async def test_what_finds_no_room_in_memory_is_refused(world):
     transcript = GuardedTranscript(world.database, world.home, None, world.away, lambda *_: None, most_waiting=2)
     first = (await transcript.reserve()).start

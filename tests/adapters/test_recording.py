@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from transcriber.adapters.disk import Disk, InlineDisk
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
-from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
+from transcriber.adapters.recording_writer import Acknowledged, FilesRemovedError, TrackWriter
 from transcriber.adapters.recovery_track import checksum
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
@@ -281,6 +282,37 @@ async def test_the_old_file_is_synced_before_a_new_one_is_begun_and_the_folder_l
         *("header 000002.wav", "write 000002.wav", "header 000002.wav", "fdatasync 000002.wav"),
         *("write them", "fdatasync them", "fsync audio"),
     ]
+
+
+@pytest.mark.parametrize("gone", ["audio", "journal"])
+async def test_files_that_were_removed_acknowledge_nothing(track, gone):
+    recording = await track.open()
+    await recording.append([block(0, 10)])
+    shutil.rmtree(track.audio if gone == "audio" else track.journal.parent)
+    for _ in range(2):
+        with pytest.raises(FilesRemovedError):
+            await recording.append([block(10, 20)])
+    assert recording.durable == 10
+
+
+async def test_a_file_that_was_cut_short_is_not_written_on(track):
+    recording = await track.open()
+    await recording.append([block(0, 10), gap(10, 20)])
+    writer = TrackWriter(track.audio, track.journal, Acknowledged(Position(20), 2, (gap(10, 20),)))
+    writer.append([block(20, 30)])
+    assert track.read() == [block(0, 10), gap(10, 20), block(20, 30)]
+    writer = TrackWriter(track.audio, track.journal, Acknowledged(Position(30), 3, (gap(10, 20),)))
+    os.truncate(track.audio / "000001.wav", 44 + 2 * 29)
+    with pytest.raises(FilesRemovedError):
+        writer.append([block(30, 40)])
+
+
+async def test_a_moved_folder_takes_on_what_its_open_files_can(track, tmp_path):
+    recording = await track.open()
+    await recording.append([block(0, 10)])
+    track.audio.rename(tmp_path / "elsewhere")
+    assert await recording.append([block(10, 20)]) == 20
+    assert (tmp_path / "elsewhere" / "000001.wav").read_bytes()[44:] == sound(0, 20)
 
 
 FAULTS = [

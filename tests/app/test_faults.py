@@ -11,7 +11,6 @@ from transcriber import Transcriber
 from transcriber.actors.resampling import Conversion
 from transcriber.actors.transcription import Transcription
 from transcriber.adapters import recording_writer
-from transcriber.adapters.disk import Disk
 from transcriber.adapters.engine.scripted import say
 from transcriber.adapters.recording import read_extent, read_pieces
 from transcriber.adapters.recovery import recover
@@ -137,7 +136,7 @@ async def test_a_storage_thread_that_hangs_is_replaced_and_costs_no_sample(play,
             over.wait(60)
         sync(descriptor)
 
-    monkeypatch.setattr(services, "Disk", partial(Disk, deadline=0.5))
+    monkeypatch.setattr(services, "DEADLINE", 0.5)
     transcriber = Transcriber(settings)
     async with transcriber:
         monkeypatch.setattr(recording_writer.disk_files, "sync", hangs_once)
@@ -154,7 +153,7 @@ async def test_disks_that_hang_for_good_stop_nothing_and_the_session_ends_by_nam
 ):
     play([SPOKEN * 9], live=True)
     over = threading.Event()
-    monkeypatch.setattr(services, "Disk", partial(Disk, deadline=0.2))
+    monkeypatch.setattr(services, "DEADLINE", 0.2)
     monkeypatch.setattr(session, "CLOSING", 0.5)
     transcriber = Transcriber(settings)
     with pytest.raises(StorageError, match="the disk takes no more"):  # noqa: PT012 - raised when the block is left

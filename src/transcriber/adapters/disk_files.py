@@ -99,6 +99,17 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def check_there(descriptor: int, path: Path) -> None:
+    """Refuse to trust a file that was removed while it is open: the system takes what is written, and drops it.
+
+    A file whose folder was moved, or whose disk was unmounted, still is where it was.
+    """
+    found = os.fstat(descriptor)
+    # Some network file systems count no links at all.
+    if found.st_nlink == 0 and not (path.exists() and os.path.samestat(found, path.stat())):
+        raise FileNotFoundError(errno.ENOENT, "it was removed while it was written", str(path))
+
+
 def replace(path: Path, content: bytes) -> None:
     """Put `content` in place of a file's, whole or not at all, durably."""
     draft = path.with_name(f"{path.name}~")  # no track or session can have this name

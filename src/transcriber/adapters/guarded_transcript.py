@@ -6,6 +6,8 @@ both: what is stored, and what waits.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -24,6 +26,15 @@ from transcriber.types import TrackName
 
 MOST_WAITING = 20_000
 """Entries that may wait: hours of speech, in a few megabytes."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An entry that the database has not taken yet, and the same as bytes; `held` once the emergency file has it."""
+
+    entry: Entry
+    content: bytes
+    held: bool = False
 
 
 class GuardedTranscript:
@@ -49,8 +60,10 @@ class GuardedTranscript:
         self._emergency_disk = emergency_disk
         self._changed = changed
         self._most_waiting = most_waiting
+        self.busy = False
+        """Whether something is being stored. The disks have deadlines: whoever waits for them does not hang."""
         self._state = Disk.NORMAL
-        self._waiting: list[Entry] = []
+        self._waiting: list[_Waiting] = []
         self._reserved = 0
         self._ahead = False  # whether numbers were given that the database does not know of
         self._newest = 0  # number of the event that was stored last, or waits
@@ -69,6 +82,13 @@ class GuardedTranscript:
             StorageError: it is not stored, unless the disk comes to it later: there is no room for more that waits.
 
         """
+        self.busy = True
+        try:
+            return await self._store(entry)
+        finally:
+            self.busy = False
+
+    async def _store(self, entry: Entry) -> bool:
         if self.at_home or (self._tries.due(anyio.current_time()) and await self.come_home()):
             try:
                 await self._keep_numbers()
@@ -88,8 +108,8 @@ class GuardedTranscript:
             raise StorageError(
                 "the transcript cannot be stored, and no more of it finds room in memory; check the disk"
             )
-        self._waiting.append(entry)
-        await self._hold(entry)
+        self._waiting.append(_Waiting(entry, entry.held(self._newest)))
+        await self._hold()
         if entry.envelope is not None:
             self._newest = entry.envelope.seq
         return True
@@ -114,13 +134,13 @@ class GuardedTranscript:
     async def events(self, after: int) -> Sequence[tuple[int, str]]:
         """Return numbers and JSON lines of some events after number `after`, in order; none if there are none."""
         stored = await self._run(partial(self._database.events, after))
-        waiting = ((entry.envelope, entry.line) for entry in self._waiting)
+        waiting = ((one.entry.envelope, one.entry.line) for one in self._waiting)
         return stored or [(event.seq, line) for event, line in waiting if event is not None and event.seq > after]
 
     async def past(self, track: TrackName, context: int) -> Past:
         """Return what there is of a track, with the segments of the last `context` samples before its cursor."""
         past = await self._run(partial(self._database.past, track, context))
-        for entry in self._waiting:
+        for entry in (one.entry for one in self._waiting):
             event = entry.envelope and entry.envelope.event
             about = entry.track if event is None else track_of(event)
             if track == about:
@@ -132,12 +152,14 @@ class GuardedTranscript:
         try:
             await self._keep_numbers()
             while self._waiting:
-                await self._run(partial(self._waiting[0].store, self._database))
+                await self._run(partial(self._waiting[0].entry.store, self._database))
                 del self._waiting[0]
-            if self._state is not Disk.NORMAL and self._emergency is not None:
-                await self._emergency_disk.run(self._emergency.clear)
         except StorageError:
             return False
+        if self._state is not Disk.NORMAL and self._emergency is not None:
+            # All that is in it is stored: what is still there after an error counts for nothing.
+            with suppress(StorageError):
+                await self._emergency_disk.run(self._emergency.clear)
         self._change(Disk.NORMAL, "the disk takes the transcript again")
         return True
 
@@ -148,7 +170,8 @@ class GuardedTranscript:
             await self._run(self._database.close)
         finally:
             if self._emergency is not None:
-                await self._emergency_disk.run(partial(self._emergency.close, remove=self.at_home))
+                with suppress(StorageError):
+                    await self._emergency_disk.run(partial(self._emergency.close, remove=self.at_home))
 
     async def _keep_numbers(self) -> None:
         """Have the database take note of the numbers that were given while it failed: nobody may give them again."""
@@ -156,16 +179,19 @@ class GuardedTranscript:
             await self._run(partial(self._database.reserve_up_to, self._reserved))
             self._ahead = False
 
-    async def _hold(self, entry: Entry) -> None:
-        """Put an entry that waits into the emergency file; without one, memory is all there is."""
+    async def _hold(self) -> None:
+        """Put what waits into the emergency file, as far as it is not there; without one, memory is all there is."""
         if self._emergency is None:
             self._change(Disk.LOST, "there is no emergency file")
             return
+        fresh = [one for one in self._waiting if not one.held]
         try:
-            await self._emergency_disk.run(partial(self._emergency.append, [entry.held(self._newest)]))
+            await self._emergency_disk.run(partial(self._emergency.append, [one.content for one in fresh]))
         except StorageError as error:
             self._change(Disk.LOST, str(error))
         else:
+            for one in fresh:
+                one.held = True
             self._change(Disk.EMERGENCY, "the transcript goes to the emergency file")
 
     async def _run[T](self, call: Callable[[], T]) -> T:

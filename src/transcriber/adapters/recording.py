@@ -9,10 +9,13 @@ from typing import Self
 
 from transcriber.adapters import disk_files
 from transcriber.adapters.disk import CallRunner
-from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
+from transcriber.adapters.recording_writer import Acknowledged, FilesRemovedError, TrackWriter
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Block, Gap, GapReason, Position
+
+type Remake = Callable[[Position, Sequence[Gap]], None]
+"""Makes the files of a track agree again with the position up to which it was durable, and the gaps before."""
 
 
 class TrackRecording:
@@ -20,26 +23,43 @@ class TrackRecording:
 
     A call that was cancelled, or failed, leaves a consistent track: what it was given is either acknowledged or to be
     given again. One task appends at a time; any number read.
+
+    `remake` is called in the disk's thread after files of the track were removed, before the next try. Without it every
+    try fails from then on.
     """
 
-    def __init__(self, audio: Path, journal_file: Path, disk: CallRunner, extent: journal.Extent) -> None:
+    def __init__(
+        self,
+        audio: Path,
+        journal_file: Path,
+        disk: CallRunner,
+        extent: journal.Extent,
+        remake: Remake | None = None,
+    ) -> None:
         self._audio = audio
         self._journal_file = journal_file
         self._disk = disk
+        self._remake = remake
+        self._removed = False
         self._closed = False
-        self._writer = TrackWriter(
-            audio, journal_file, Acknowledged(extent.durable, extent.records, tuple(extent.gaps))
-        )
+        self._writer = self._new_writer(_acknowledged(extent))
 
     @classmethod
-    async def open(cls, audio: Path, journal_file: Path, disk: CallRunner) -> Self:
+    async def open(
+        cls,
+        audio: Path,
+        journal_file: Path,
+        disk: CallRunner,
+        *,
+        remake: Remake | None = None,
+    ) -> Self:
         """Open a track to append to: a fresh one, or one that was recorded before and is recovered where need be.
 
         Raises:
             StorageError: the journal cannot be read, or is damaged: the session must be recovered first.
 
         """
-        return cls(audio, journal_file, disk, await disk.read(partial(read_extent, journal_file)))
+        return cls(audio, journal_file, disk, await disk.read(partial(read_extent, journal_file)), remake)
 
     @property
     def durable(self) -> Position:
@@ -60,9 +80,11 @@ class TrackRecording:
         Raises:
             ValueError: a hole that no `Gap` names, or half a sample. Nothing was written.
             StorageError: the disk failed; what was not acknowledged is still to be written.
+            FilesRemovedError: somebody removed the files; the next call makes them anew, if that can be.
 
         """
-        await self._run(partial(self._writer.append, tuple(pieces)))
+        given = tuple(pieces)
+        await self._run(lambda writer: writer.append(given))
         return self.durable
 
     async def clock(self, position: Position, monotonic: int, wall: int) -> None:
@@ -72,7 +94,7 @@ class TrackRecording:
             StorageError: it could not be noted.
 
         """
-        await self._run(partial(self._writer.record, journal.Clock(position, monotonic, wall)))
+        await self._run(lambda writer: writer.record(journal.Clock(position, monotonic, wall)))
 
     async def read(self, start: Position, end: Position) -> Sequence[Block | Gap]:
         """Return the audio and the gaps in `[start, end)`, in order and without holes; `end` is at most `durable`.
@@ -100,18 +122,34 @@ class TrackRecording:
             return
         self._closed = True
         try:
-            await self._run(lambda: self._writer.record(journal.End(self.durable)))
+            await self._run(lambda writer: writer.record(journal.End(self.durable)))
         finally:
             self._writer.revoke()
 
-    async def _run(self, call: Callable[[], None]) -> None:
+    async def _run(self, call: Callable[[TrackWriter], None]) -> None:
         try:
-            await self._disk.run(call)
-        except StorageError:
+            if self._removed and self._remake is not None:
+                extent = await self._disk.run(partial(self._made_anew, self._remake, self._writer.acknowledged))
+                self._writer = self._new_writer(_acknowledged(extent))
+                self._removed = False
+            await self._disk.run(partial(call, self._writer))
+        except StorageError as error:
+            self._removed |= isinstance(error, FilesRemovedError)
             # The call may be stuck in a thread that was given up: nothing that it holds may be used again.
             self._writer.revoke()
-            self._writer = TrackWriter(self._audio, self._journal_file, self._writer.acknowledged)
+            self._writer = self._new_writer(self._writer.acknowledged)
             raise
+
+    def _made_anew(self, remake: Remake, acknowledged: Acknowledged) -> journal.Extent:
+        remake(acknowledged.durable, acknowledged.gaps)
+        return read_extent(self._journal_file)
+
+    def _new_writer(self, acknowledged: Acknowledged) -> TrackWriter:
+        return TrackWriter(self._audio, self._journal_file, acknowledged)
+
+
+def _acknowledged(extent: journal.Extent) -> Acknowledged:
+    return Acknowledged(extent.durable, extent.records, tuple(extent.gaps))
 
 
 def read_extent(journal_file: Path) -> journal.Extent:

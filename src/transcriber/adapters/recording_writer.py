@@ -16,7 +16,12 @@ from pathlib import Path
 
 from transcriber.adapters import disk_files
 from transcriber.core import journal, wav
+from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Block, Gap, Position
+
+
+class FilesRemovedError(StorageError):
+    """Somebody removed files of a track while it was recorded: no second try helps before they were made anew."""
 
 
 @dataclass(slots=True)
@@ -38,6 +43,15 @@ class Acknowledged:
     durable: Position
     records: int
     gaps: tuple[Gap, ...]
+
+    def samples_in(self, index: int) -> int:
+        """Return how many samples file `index` must have at least, if it is the last: gaps at its end take no room."""
+        end = self.durable
+        for gap in reversed(self.gaps):
+            if gap.end != end:
+                break
+            end = gap.start
+        return max(0, end - wav.file_start(index))
 
 
 class TrackWriter:
@@ -64,6 +78,7 @@ class TrackWriter:
         Raises:
             ValueError: a piece leaves a hole after the one before, or half a sample. Nothing was written.
             StorageError: the disk failed; `acknowledged` says how far the call came.
+            FilesRemovedError: what was acknowledged is not there any more.
 
         """
         fresh = list(joined(following(self.acknowledged.durable, pieces)))
@@ -127,7 +142,7 @@ class TrackWriter:
         before = self.acknowledged
         offset = before.records * journal.RECORD_BYTES
         if self._journal is None:
-            self._journal = self._open(self._journal_file, offset)
+            self._journal = self._open(self._journal_file, offset, offset)
         self._check()
         disk_files.write_at(self._journal, offset, journal.encode_all(records, before.records))
         disk_files.sync(self._journal)
@@ -135,6 +150,9 @@ class TrackWriter:
             disk_files.sync_folder(folder)
         self._unsynced_folders.clear()
         self._check()
+        disk_files.check_there(self._journal, self._journal_file)
+        if self._wav is not None:
+            disk_files.check_there(self._wav.descriptor, self._audio / wav.file_name(self._wav.index))
         gaps = tuple(record for record in records if isinstance(record, Gap))
         last = records[-1]
         durable = last.end if isinstance(last, journal.Audio | Gap) else before.durable
@@ -146,20 +164,23 @@ class TrackWriter:
             earlier, self._wav = self._wav.descriptor, None
             os.close(earlier)
         samples = max(0, self.acknowledged.durable - wav.file_start(index))
+        there = self.acknowledged.samples_in(index)
         path = self._audio / wav.file_name(index)
-        descriptor = self._open(path, wav.HEADER_BYTES + samples * SAMPLE_BYTES)
+        descriptor = self._open(path, _size(samples), _size(there) if there else 0)
         self._wav = _WavFile(index, descriptor)
         if samples == 0:
             disk_files.write_at(descriptor, 0, wav.header(0))
 
-    def _open(self, path: Path, acknowledged: int) -> int:
-        """Open a file and cut off what an earlier, failed call may have left after its acknowledged bytes."""
+    def _open(self, path: Path, acknowledged: int, there: int) -> int:
+        """Open a file of `there` bytes at least, and cut off what a failed call left after its acknowledged ones."""
         descriptor = disk_files.open_private(path)
         try:
             size = os.fstat(descriptor).st_size
             if size == 0:
                 self._unsynced_folders.add(path.parent)
-            elif size > acknowledged:
+            if size < there:
+                raise FileNotFoundError(errno.ENOENT, "what was recorded is not there any more", str(path))
+            if size > acknowledged:
                 os.ftruncate(descriptor, acknowledged)
         except OSError:
             os.close(descriptor)
@@ -180,6 +201,8 @@ class TrackWriter:
                 self._busy = True
             yield
             failed = False
+        except FileNotFoundError as error:
+            raise FilesRemovedError(str(disk_files.explain(error, path))) from error
         except OSError as error:
             raise disk_files.explain(error, path) from error
         finally:
@@ -195,6 +218,10 @@ class TrackWriter:
             if descriptor is not None:
                 with suppress(OSError):
                     os.close(descriptor)
+
+
+def _size(samples: int) -> int:
+    return wav.HEADER_BYTES + samples * SAMPLE_BYTES
 
 
 def following(durable: Position, pieces: Sequence[Block | Gap]) -> Iterator[Block | Gap]:

@@ -217,6 +217,17 @@ class SessionFolder:
         except OSError as error:
             raise disk_files.explain(error, self.path) from error
 
+    def relock(self) -> None:
+        """Take the lock again, if its file was removed: whoever looks for it finds none.
+
+        Raises:
+            StorageError: another process was quicker, or it cannot be written.
+
+        """
+        if self._lock is not None and not (self.path / "lock").exists():
+            self._lock.release()
+            self._lock = SessionLock.acquire(self.path / "lock")
+
     def close(self) -> None:
         """Release the lock. Idempotent."""
         if self._lock is not None:

@@ -4,6 +4,7 @@ An event, what it changes and the cursor go in together or not at all, so that a
 an event again changes nothing: it is known by its number, a segment by its id as well, a gap by its track and start.
 """
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -48,7 +49,8 @@ class TranscriptDatabase:
         self._busy = False
         self._turn = 0  # calls of an earlier turn were given up, and change nothing any more
         self._unsettled = False  # whether one of them may still be in the middle of its transaction
-        self._connection: sqlite3.Connection | None = self._connect()
+        self._file: os.stat_result | None = None  # what is connected to
+        self._connection: sqlite3.Connection | None = self._connect(make=writable)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -242,6 +244,9 @@ class TranscriptDatabase:
         if connection is not self._connection:
             raise sqlite3.OperationalError("the disk did not answer in time, and this call was given up")
         connection.execute("COMMIT")
+        # SQLite goes on writing to a file that was removed, and notices nothing.
+        if self._file is None or (found := _found(self._path)) is None or not os.path.samestat(found, self._file):
+            raise sqlite3.OperationalError("it was removed while it was written")
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
@@ -265,9 +270,9 @@ class TranscriptDatabase:
             if connection is not self._connection:
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, make: bool = False) -> sqlite3.Connection:
         try:
-            connection = schema.connect(self._path) if self._writable else schema.connect_to_read(self._path)
+            connection = schema.connect(self._path, make=make) if self._writable else schema.connect_to_read(self._path)
         except sqlite3.Error as error:
             raise self._explain(error) from error
         try:
@@ -275,6 +280,7 @@ class TranscriptDatabase:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.execute("ROLLBACK")
                 self._unsettled = False
+            self._file = _found(self._path)
         except sqlite3.Error as error:
             connection.close()
             raise self._explain(error) from error
@@ -286,3 +292,9 @@ class TranscriptDatabase:
 
 def _reserved(connection: sqlite3.Connection) -> int:
     return int(schema.get_meta(connection, "reserved"))
+
+
+def _found(path: Path) -> os.stat_result | None:
+    with suppress(OSError):
+        return path.stat()
+    return None

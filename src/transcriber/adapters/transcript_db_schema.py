@@ -84,14 +84,18 @@ _NOT_DAMAGE = {
 """Errors that tell of the disk, or of others that use the file, and nothing about what is in it."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a database to write, and make it, for its owner alone, if it is not there. Every commit is durable.
+def connect(path: Path, *, make: bool = True) -> sqlite3.Connection:
+    """Open a database to write. With `make` it is made, for its owner alone, if it is not there.
+
+    Every commit is durable.
 
     Raises:
         StorageError: it cannot be opened, or is newer than this program.
         sqlite3.DatabaseError: it is damaged.
 
     """
+    if not make and not path.exists():
+        raise StorageError(f"{path} was removed while it was written; resume the session to make a new one")
     try:
         os.close(disk_files.open_private(path))  # SQLite gives its side files the mode of the database
         disk_files.sync_folder(path.parent)

@@ -3,14 +3,16 @@
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
-from transcriber.adapters.disk import Disk
+from transcriber.adapters.disk import DEADLINE, Disk
 from transcriber.adapters.engine.client import EngineClient
 from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder
+from transcriber.adapters.session_remake import SessionRemake
 from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter
@@ -124,10 +126,18 @@ async def open_services(
 
     """
     resources.callback(folder.close)
+<<<<<<< HEAD
     disk = Disk()
     emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
     original_disk = Disk("original disk") if settings.storage.source_quality else None
     for thread in filter(None, (disk, original_disk, emergency.disk)):
+=======
+    # A third of what memory holds, so that it lasts while two disks hang.
+    deadline = min(DEADLINE, settings.buffering.chunks * settings.buffering.chunk_size / SAMPLE_BYTES / RATE / 3)
+    disk = Disk(deadline=deadline)
+    emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk", deadline=deadline), log)
+    for thread in (disk, emergency.disk):
+>>>>>>> 47622c5 (fix(storage): files that are removed while they are written are noticed and made anew; a failed emergency file is used again; memory holds what finds no place)
         resources.push_async_callback(thread.close)
     database = await disk.run(folder.open_transcript)
 
@@ -148,7 +158,8 @@ async def open_services(
 async def open_recording(track: TrackName, services: Services) -> TrackRecording:
     """Open what is on disk of a track, also if that is nothing yet."""
     folder = services.folder
-    return await TrackRecording.open(folder.audio(track), folder.journal(track), services.disk)
+    remake = partial(SessionRemake(folder).track, track)
+    return await TrackRecording.open(folder.audio(track), folder.journal(track), services.disk, remake=remake)
 
 
 async def to_the_end(close: Callable[[], Awaitable[None]]) -> None:

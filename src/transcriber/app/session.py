@@ -74,6 +74,7 @@ class Session:
     gauges: Gauges = field(default_factory=Gauges)
     summary: Summary | None = None
     failure: TranscriberError | None = None
+    _clean: bool = False  # whether the folder says that nothing is left to do
     _restarts: int = 0
     _measuring: Measuring = field(init=False)
     _root: Supervisor = field(init=False)
@@ -128,12 +129,13 @@ class Session:
         reason = "a part of the recording is not transcribed yet"
         if not all(settled):
             reason = "a part of the session is in the emergency file"
-            self.failure = self.failure or StorageError(f"the disk takes no more: {reason}; free some space")
+            self.failure = self.failure or StorageError(f"the disk takes no more: {reason}; check the disk")
         elif summary.complete:
             reason = "the folder could not be marked as complete"
             with self._noting_failure():
                 with reporter.moving("session", states.Session.COMPLETE, "every sample is accounted for"):
                     await self.services.disk.run(self.services.folder.mark_clean)
+                    self._clean = True
                 return summary
         reporter.changed("session", states.Session.INCOMPLETE, reason)
         return summary
@@ -165,7 +167,7 @@ class Session:
         """Return what went wrong for good, or None: a part failed, there is no engine, or a source broke off."""
         faults = (track.fault for track in self.tracks if track.fault is not None)
         fault = self.failure or self.supply.error or next(faults, None)
-        if fault is None or (self.summary is not None and self.summary.complete):
+        if fault is None or self._clean:
             return fault
         return type(fault)(f"{fault}; what was recorded is kept, finish it with: {self.remedy}")
 

@@ -76,11 +76,13 @@ class Track:
 
     def __post_init__(self) -> None:
         buffering = self.services.settings.buffering
-        chunks = max(buffering.pool_size // buffering.chunk_size, SPARE + 1)
-        self._assembly = Assembly(Pool(chunks, buffering.chunk_size))
+        pool = Pool(buffering.chunks, buffering.chunk_size)
+        # Half of it, so that transcription is offered everything while something waits for a place on a disk.
+        self.recording.room = lambda: pool.fill < buffering.watermark / 2
+        self._assembly = Assembly(pool)
         self._blocks = Link(f"{self.name}.blocks", WAITING, attempts=EVERY)
         self._samples = Link(f"{self.name}.samples", WAITING, attempts=EVERY)
-        self._chunks = Link(f"{self.name}.chunks", chunks - SPARE, attempts=EVERY)
+        self._chunks = Link(f"{self.name}.chunks", buffering.chunks - SPARE, attempts=EVERY)
         self._speech = Link(f"{self.name}.speech", AHEAD)
         self._original = keep_original(self.name, self.services, waits=not self.sources[0].live)
         self.durable = Watermark(self.recording.durable)
@@ -94,13 +96,19 @@ class Track:
             ChildSpec, start_timeout=limits.start_timeout, stop_timeout=limits.stop_timeout, significant=True
         )
         return (
+<<<<<<< HEAD
             spec(name="storage", start=self._storage, watch=self._watch(self._chunks)),
             *([self._original.child(spec, self._watch)] if self._original is not None else []),
+=======
+            spec(
+                name="storage", start=self._storage, watch=self._watch(self._chunks, unless=lambda: self.recording.busy)
+            ),
+>>>>>>> 47622c5 (fix(storage): files that are removed while they are written are noticed and made anew; a failed emergency file is used again; memory holds what finds no place)
             spec(
                 name="transcription",
                 start=self._transcription,
                 essential=False,
-                watch=self._watch(self._speech, unless=lambda: self.engine.waiting > 0 or self.durable.awaited),
+                watch=self._watch(self._speech, unless=self._is_transcription_waiting),
             ),
             spec(
                 name="buffering",
@@ -154,6 +162,9 @@ class Track:
         """The links of the track, in the order in which its audio flows; the last one leads to transcription."""
         original = [] if self._original is None else [self._original.pieces]
         return self._blocks, *original, self._samples, self._chunks, self._speech
+
+    def _is_transcription_waiting(self) -> bool:
+        return self.engine.waiting > 0 or self.durable.awaited or self.services.transcript.busy
 
     def reading(self) -> TrackReading:
         """Return the counters of the audio."""

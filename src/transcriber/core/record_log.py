@@ -64,17 +64,20 @@ def first_number(read: ReadAt) -> int | None:
 def scan(read: ReadAt) -> Iterator[tuple[int, bytes]]:
     """Yield the offset and the content of each record, up to the first that is not whole, or is of another filling."""
     sequence, offset = first_number(read), SLOT
-    while sequence is not None:
-        found = _decode(read(offset, SLOT))
-        if found is None or found[0] != sequence or not found[1]:
-            return
-        _, length, crc = found
-        content = read(offset + SLOT, length)
-        if len(content) != length or zlib.crc32(content) != crc:
-            return
+    while sequence is not None and (content := record_at(read, offset, sequence)):
         yield offset, content
         sequence += 1
         offset += room(content)
+
+
+def record_at(read: ReadAt, offset: int, sequence: int) -> bytes | None:
+    """Return the content of record `sequence` at `offset`, or None if it is not there as it was written."""
+    found = _decode(read(offset, SLOT))
+    if found is None or found[0] != sequence:
+        return None
+    _, length, crc = found
+    content = read(offset + SLOT, length)
+    return content if len(content) == length and zlib.crc32(content) == crc else None
 
 
 def salvage(read: ReadAt) -> Iterator[bytes | Damage]:

@@ -145,6 +145,11 @@ class Buffering(Section, frozen=True, kw_only=True):
         if self.pool_size < 2 * self.chunk_size:
             raise ValueError(f"pool_size: must hold two chunks, {2 * self.chunk_size} bytes, not {self.pool_size}")
 
+    @property
+    def chunks(self) -> int:
+        """Chunks of the pool: four at least, for one to be filled, one written, one between, and one on the way."""
+        return max(self.pool_size // self.chunk_size, 4)
+
 
 class Storage(Section, frozen=True, kw_only=True):
     """How audio reaches the disk."""
