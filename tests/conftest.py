@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from hypothesis import settings
 
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.engine.scripted import ScriptedEngine
@@ -23,6 +24,10 @@ from transcriber.app import opening, resuming
 from transcriber.app.engine import EngineSupply
 from transcriber.supervision import ChildSpec, Restart
 from transcriber.types import Block, Position, TrackName
+
+# A machine that is busy is no reason to fail.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 DAEMON = """
 load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native

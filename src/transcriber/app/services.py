@@ -126,18 +126,12 @@ async def open_services(
 
     """
     resources.callback(folder.close)
-<<<<<<< HEAD
-    disk = Disk()
-    emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk"), log)
-    original_disk = Disk("original disk") if settings.storage.source_quality else None
-    for thread in filter(None, (disk, original_disk, emergency.disk)):
-=======
     # A third of what memory holds, so that it lasts while two disks hang.
     deadline = min(DEADLINE, settings.buffering.chunks * settings.buffering.chunk_size / SAMPLE_BYTES / RATE / 3)
     disk = Disk(deadline=deadline)
     emergency = EmergencySpace(folder, settings.storage.emergency_size, Disk("emergency disk", deadline=deadline), log)
-    for thread in (disk, emergency.disk):
->>>>>>> 47622c5 (fix(storage): files that are removed while they are written are noticed and made anew; a failed emergency file is used again; memory holds what finds no place)
+    original_disk = Disk("original disk", deadline=deadline) if settings.storage.source_quality else None
+    for thread in filter(None, (disk, original_disk, emergency.disk)):
         resources.push_async_callback(thread.close)
     database = await disk.run(folder.open_transcript)
 

@@ -96,14 +96,10 @@ class Track:
             ChildSpec, start_timeout=limits.start_timeout, stop_timeout=limits.stop_timeout, significant=True
         )
         return (
-<<<<<<< HEAD
-            spec(name="storage", start=self._storage, watch=self._watch(self._chunks)),
-            *([self._original.child(spec, self._watch)] if self._original is not None else []),
-=======
             spec(
                 name="storage", start=self._storage, watch=self._watch(self._chunks, unless=lambda: self.recording.busy)
             ),
->>>>>>> 47622c5 (fix(storage): files that are removed while they are written are noticed and made anew; a failed emergency file is used again; memory holds what finds no place)
+            *([self._original.child(spec, self._watch)] if self._original is not None else []),
             spec(
                 name="transcription",
                 start=self._transcription,
