@@ -1,13 +1,17 @@
 """Fixtures for the whole suite."""
 
+import functools
+import http.server
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -202,3 +206,93 @@ def leave_unfinished():
         return folder.path
 
     return leave
+
+
+class Broadcast(http.server.ThreadingHTTPServer):
+    """A web server in a thread: the files of a folder, and at /live.wav sound without an end, as it sounds.
+
+    /half.wav breaks off in the middle of sound.wav, and /elsewhere leads to a file of this computer. `cut` ends what is
+    being sent, `stall` holds it up.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), functools.partial(_Sender, directory=str(folder)))
+        self.folder, self.port = folder, self.server_address[1]
+        self.cut, self.stall = threading.Event(), threading.Event()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def stop(self) -> None:
+        self.cut.set()
+        self.shutdown()
+        self.server_close()
+
+    def again(self) -> "Broadcast":
+        """Another of the same folder and address, after this one was stopped."""
+        return Broadcast(self.folder, self.port)
+
+
+class _Sender(http.server.SimpleHTTPRequestHandler):
+    server: Broadcast
+
+    def log_message(self, *_arguments: object) -> None:
+        """Do not write to the output of the tests."""
+
+    def do_GET(self) -> None:
+        with suppress(ConnectionError):
+            if self.path.startswith("/live.wav"):
+                self.live()
+            elif self.path == "/half.wav":
+                self.half((Path(self.directory) / "sound.wav").read_bytes())
+            elif self.path == "/elsewhere":
+                self.send_response(302)
+                self.send_header("Location", f"file://{self.directory}/secret.wav")
+                self.end_headers()
+            else:
+                super().do_GET()
+
+    def half(self, content: bytes) -> None:
+        """Promise all, and send half."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+
+    def live(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        head = struct.pack(
+            "<4sI4s4sIHHIIHH4sI",
+            b"RIFF",
+            2**32 - 1,
+            b"WAVE",
+            b"fmt ",
+            16,
+            1,
+            2,
+            48_000,
+            192_000,
+            4,
+            16,
+            b"data",
+            2**32 - 1,
+        )
+        self.wfile.write(head)
+        block = bytes(range(1, 193)) * 100  # 0.1 s
+        due = time.monotonic()
+        while not self.server.cut.wait(max(0.0, due - time.monotonic())):
+            if not self.server.stall.is_set():
+                self.wfile.write(block)
+            due += 0.1
+
+
+@pytest.fixture
+def broadcast(tmp_path_factory):
+    """A web server to read streams from."""
+    server = Broadcast(tmp_path_factory.mktemp("web"))
+    yield server
+    server.stop()

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from transcriber.adapters.media.source import FileSource
+from transcriber.adapters.media.stream_source import StreamSource
 from transcriber.adapters.portaudio import PortAudioSource
 from transcriber.adapters.scripted_portaudio import ScriptedPortAudio
 from transcriber.adapters.scripted_source import ScriptedSource
@@ -88,6 +89,10 @@ def websocket(request, folder):
     return Case(source)
 
 
+def stream(request, _folder):
+    return Case(StreamSource(request.getfixturevalue("broadcast").url("live.wav")))
+
+
 def _play(pipe):
     """Write sound as it sounds, until nobody reads."""
     block = SOUND[: 1_920 * STEREO.frame_bytes]
@@ -127,6 +132,7 @@ ENDING = [scripted, file, stdin]
 LIVE = [
     fake_portaudio,
     websocket,
+    stream,
     *(pytest.param(make, marks=pytest.mark.rig) for make in (pulse, miniaudio, real_portaudio)),
 ]
 

@@ -4,6 +4,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,3 +88,41 @@ def test_an_address_that_is_taken_is_no_device(transcriber):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         source = f"websocket:127.0.0.1:{taken.getsockname()[1]}?token-file=token.txt"
         transcriber("run", "--source", source).failed(3, "cannot be listened to")
+
+
+def test_a_stream_that_is_gone_for_a_while_is_a_gap_and_goes_on(start, model, transcriber, session_of, broadcast):
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed: nobody makes the stream")
+    playlist = broadcast.folder / "live.m3u8"
+    speech = ["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(SPEECH), "-c:a", "aac"]
+    live = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "6", "-hls_flags", "delete_segments", str(playlist)]
+    with subprocess.Popen([*speech, *live]) as station:
+        try:
+            deadline = time.monotonic() + 60
+            while not playlist.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            source = f"radio=url:{broadcast.url('live.m3u8?key=hunter2')}"
+            program = start(
+                *("run", "--source", source, "--name", "radio", "--model", model, "--language", "en"),
+                *("--format", "jsonl"),
+            )
+            program.until(lambda: program.output.count('"event":"segment"') >= 1)
+            broadcast.stop()
+            program.until_told('"to":"waiting"')
+            again = broadcast.again()
+            program.until_told('"to":"running","reason":"it works again')
+            before = program.output.count('"event":"segment"')
+            program.until(lambda: program.output.count('"event":"segment"') > before)
+            program.signal()
+            ended = program.end()
+            again.stop()
+        finally:
+            station.kill()
+    assert ended.code == 0, ended.stderr
+    assert {gap["reason"] for gap in ended.of("gap")} == {"device"}
+    assert ended.summary["coverage"] == 1
+    assert "hunter2" not in ended.stdout + ended.stderr
+    session = session_of("radio")
+    assert "hunter2" not in (session / "session.json").read_text()
+    assert transcriber("sessions", "verify", session).code == 0

@@ -24,6 +24,13 @@ def pcm(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - 
     return StdinSource(pcm_format(spec))
 
 
+def url(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - a stream has its own pace
+    """Return the source of a stream."""
+    from transcriber.adapters.media.stream_source import StreamSource  # noqa: PLC0415 - as above
+
+    return StreamSource(spec.target)
+
+
 def websocket(spec: SourceSpec, options: CaptureOptions) -> Source:  # noqa: ARG001 - who feeds it has a choice
     """Return the source that whoever connects feeds."""
     from transcriber.adapters.websocket_source import WebSocketSource  # noqa: PLC0415 - as above

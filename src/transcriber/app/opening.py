@@ -21,6 +21,7 @@ from transcriber.app.services import Services, open_recording, open_services, to
 from transcriber.app.session import AnyTrack, Session
 from transcriber.app.track import Track
 from transcriber.core.source_spec import parse_source
+from transcriber.core.stream_url import without_secrets
 from transcriber.core.timeline import Timeline
 from transcriber.errors import SourceError
 from transcriber.plugins import make_source, schemes
@@ -93,7 +94,7 @@ async def _open_source(
     resources.push_async_callback(to_the_end, holder.close)
     await _open_first(holder, sources)
     began = now if live else _Now(anyio.current_time(), datetime.now(UTC))
-    return _Opened(TrackName(track.name), track.source, holder, sources, began)
+    return _Opened(TrackName(track.name), without_secrets(track.source), holder, sources, began)
 
 
 async def _open_first(holder: Holder, sources: Sequence[Source]) -> None:

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from urllib.parse import parse_qsl
 
 from transcriber.core.names import MAX_LENGTH, safe_name, track_name
+from transcriber.core.stream_url import check_url
 from transcriber.errors import ConfigError
 from transcriber.types import RATE, AudioFormat, SampleFormat, SourceKind, TrackName
 
@@ -30,7 +31,7 @@ ACCEPTED = (
 
 _NAMED = re.compile(r"([^:=]*)=(.*)", re.DOTALL)
 _LIMITS = {"rate": (1_000, 384_000), "channels": (1, 64)}
-_TRACKS = {"loopback": "system"}
+_TRACKS = {"loopback": "system", "url": "stream"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ def _check(spec: SourceSpec, text: str) -> None:
         if spec.target != "-":
             raise ConfigError(f"source {text!r}: raw audio is read from the standard input only; write pcm:-")
         pcm_format(spec)
+    if spec.scheme == SourceKind.URL:
+        check_url(spec.target)
 
 
 def _track(spec: SourceSpec, name: str | None) -> TrackName:

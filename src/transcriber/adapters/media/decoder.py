@@ -79,10 +79,7 @@ class Decoder:
 
     async def stop(self) -> None:
         """Kill the process, and wait until nothing of it is left."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        with anyio.CancelScope(shield=True):
-            await self._process.aclose()
+        await stop_process(self._process)
 
     async def _read_header(self) -> None:
         line = bytearray()
@@ -103,16 +100,31 @@ class Decoder:
 
     async def _check_end(self) -> None:
         """Raise what is wrong if the frames did not end where they should."""
-        text = b""
-        with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
-            text = await _stream(self._process.stderr).receive(_MOST_COMPLAINT)
-        status = await self._process.wait()
+        fault, status = await last_words(self._process)
         if status == 0:
             return
-        if lines := text.decode(errors="replace").strip().splitlines():
-            raise SourceError(f"file {self._path}: {lines[-1]}")
+        if fault:
+            raise SourceError(f"file {self._path}: {fault}")
         at = f" after {self._taken / self.form.rate:.2f} s" if self.form.rate else ""
         raise DeviceLost(f"file {self._path}: its decoder died{at} with status {status}")
+
+
+async def last_words(process: Process) -> tuple[str, int]:
+    """Wait for the end of a decoding process; return the last line of its complaint, if any, and its exit status."""
+    text = b""
+    with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+        text = await _stream(process.stderr).receive(_MOST_COMPLAINT)
+    status = await process.wait()
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "", status
+
+
+async def stop_process(process: Process) -> None:
+    """Kill a process, and wait until nothing of it is left."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    with anyio.CancelScope(shield=True):
+        await process.aclose()
 
 
 def _check(path: Path) -> None:

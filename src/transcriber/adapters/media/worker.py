@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("path", type=Path)
     parser.add_argument("--skip", type=int, default=0, metavar="FRAMES")
     options = parser.parse_args(arguments)
-    threading.Thread(target=_die_with_the_parent, daemon=True).start()
+    threading.Thread(target=die_with_the_parent, daemon=True).start()
     try:
         fault = _decode(options.path.resolve(), options.skip, sys.stdout.buffer)
     except BrokenPipeError:
@@ -115,7 +115,8 @@ def _decode(path: Path, skip: int, out: BinaryIO) -> str | None:
         return decoding.fault
 
 
-def _die_with_the_parent() -> None:
+def die_with_the_parent() -> None:
+    """Wait until the standard input closes, then end the process, whatever it is doing."""
     while os.read(0, 1):
         pass
     os._exit(1)
