@@ -24,7 +24,7 @@ class Track:
 
     def __init__(self, *script, until=None, capacity=1000, **options):
         self.source = ScriptedSource(script, **options)
-        self.holder = Holder(self.source, Timeline(live=self.source.live), until)
+        self.holder = Holder(self.source, Timeline(live=self.source.live, until=until))
         self.link: Link[DeviceBlock | Gap] = Link("blocks", capacity)
 
     def capture(self, source=None) -> Capture:

@@ -52,7 +52,7 @@ class Stuck(Device):
 
 
 def track(source, until=None):
-    return Holder(source, Timeline(live=True), until), Link[DeviceBlock | Gap]("blocks", 10_000)
+    return Holder(source, Timeline(live=True, until=until)), Link[DeviceBlock | Gap]("blocks", 10_000)
 
 
 def taken(holder):

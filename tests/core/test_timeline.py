@@ -1,5 +1,7 @@
 """The clock of a capture: what is a hole, what is silence, and where everything stands."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -338,16 +340,17 @@ class TestOutage:
         device = Device()
         device.play(1)
         device.timeline.interrupted(device.now)
-        end = Position(RATE + 123)
-        assert device.timeline.ended(device.now + 2, end) == [Gap(Position(RATE), end, GapReason.DEVICE)]
+        device.timeline.until = end = Position(RATE + 123)
+        assert device.timeline.ended(device.now + 2) == [Gap(Position(RATE), end, GapReason.DEVICE)]
         assert device.timeline.position == end
 
     def test_it_knows_when_the_track_will_be_at_its_end_with_a_device_or_without(self):
         device = Device()
+        device.timeline.until = Position(3 * RATE)
         device.play(1)
-        assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
+        assert device.timeline.due(device.now + 0.5) == pytest.approx(1.5)
         device.timeline.interrupted(device.now)
-        assert device.timeline.due(Position(3 * RATE), device.now + 0.5) == pytest.approx(1.5)
+        assert device.timeline.due(device.now + 0.5) == pytest.approx(1.5)
 
     @pytest.mark.parametrize("samples", [0, 1])
     def test_an_outage_is_a_gap_if_it_took_a_sample(self, samples):
@@ -477,5 +480,46 @@ class TestAbsence:
         device = Device()
         device.play(1)
         self.absent(device, 5)
-        device.pieces += device.timeline.ended(device.now, Position(4 * RATE))
+        device.timeline.until = Position(4 * RATE)
+        device.pieces += device.timeline.ended(device.now)
         assert device.gaps == [(GapReason.DEVICE, 3.0)]
+
+
+class TestEnd:
+    """A track that ends at a position."""
+
+    def device(self, until):
+        device = Device(CD)
+        device.timeline.until = Position(until)
+        return device
+
+    @given(st.integers(1, 3 * RATE), st.sampled_from([0.02, 0.1, 0.5]))
+    def test_it_ends_to_the_sample_and_not_beyond(self, until, block):
+        device = self.device(until)
+        device.play(4, block=block)
+        assert device.timeline.position == until
+        assert device.timeline.wanted == 0
+        assert_contiguous(device.pieces, until)
+
+    @pytest.mark.parametrize("away", [0.5, 1.5, 9.0])
+    def test_a_loss_that_shows_at_the_end_does_not_move_it(self, away):
+        device = self.device(2 * RATE)
+        device.play(1)
+        device.now += away
+        device.play(4)
+        assert device.timeline.position == 2 * RATE
+        assert_contiguous(device.pieces, 2 * RATE)
+
+    @pytest.mark.parametrize("quiet", [0.5, 1.5, 9.0])
+    def test_nor_does_silence_or_a_loss_that_is_known(self, quiet):
+        device = self.device(2 * RATE)
+        device.play(1)
+        device.wait(quiet)
+        device.burst(0.1, lost=9.0)
+        assert device.timeline.position == 2 * RATE
+        assert_contiguous(device.pieces, 2 * RATE)
+
+    def test_without_an_end_there_is_always_more(self):
+        timeline = Timeline(live=True)
+        assert timeline.wanted is None
+        assert timeline.due(5.0) == math.inf

@@ -1,16 +1,15 @@
 """What a track captures from, and its clock: they outlive the captures that read them."""
 
-import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 
 from transcriber.core.timeline import Timeline
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError
 from transcriber.ports import Source
-from transcriber.types import AudioFormat, DeviceBlock, Gap, Position, Reading
+from transcriber.types import AudioFormat, DeviceBlock, Gap, Reading
 
 CAUGHT_UP = 0.2
 """Seconds in a reading that is no backlog: a device delivers every 10-100 ms."""
@@ -28,8 +27,6 @@ class Holder:
 
     source: Source
     timeline: Timeline
-    until: Position | None = None
-    """Where the capture ends by itself, to the frame."""
     outbox: deque[DeviceBlock | Gap] = field(default_factory=deque["DeviceBlock | Gap"])
     format: AudioFormat | None = None
     """What the source delivers; None while it is closed."""
@@ -72,17 +69,16 @@ class Holder:
 
         """
         if self._stopped.is_set() or self.format is None or self._over():
-            self.outbox.extend(self.timeline.ended(anyio.current_time(), self.until))
+            self.outbox.extend(self.timeline.ended(anyio.current_time()))
             return False
         return await self._read() is not None
 
     async def wait(self) -> None:
         """Wait without a source until `stop`, or to the end of the track; then what is missing becomes a gap."""
-        now = anyio.current_time()
-        with anyio.move_on_after(math.inf if self.until is None else self.timeline.due(self.until, now)):
+        with anyio.move_on_after(self.timeline.due(anyio.current_time())):
             await self._stopped.wait()
         self.fault = NoDeviceError(f"{self.missing}; check the device, or name a --fallback")
-        self.outbox.extend(self.timeline.ended(anyio.current_time(), self.until))
+        self.outbox.extend(self.timeline.ended(anyio.current_time()))
 
     def stop(self) -> None:
         """End the capture in order: what was read is delivered, then the track ends."""
@@ -153,17 +149,11 @@ class Holder:
 
     def _over(self) -> bool:
         """Whether the track is at its end, by its frames or, while there are none, by the clock."""
-        if self._absent and self.until is not None:
-            return self.timeline.due(self.until, anyio.current_time()) <= 0
-        return self._wanted() == 0
-
-    def _wanted(self) -> int | None:
-        """Return the frames that are still to come; None if there is no end to them."""
-        return None if self.until is None else self.timeline.frames_before(self.until)
+        return self.timeline.wanted == 0 or (self._absent and self.timeline.due(anyio.current_time()) <= 0)
 
     async def _read(self) -> Reading | None:
         """Read once into `outbox`; return what it was, None at the end of the source or after `stop`."""
-        wanted, form = self._wanted(), self.format
+        form = self.format
         reading = fault = None
         scope = self._reading = anyio.CancelScope()
         try:
@@ -185,8 +175,6 @@ class Holder:
         self.fault = fault
         self.readings += 1
         if reading is not None:
-            if wanted is not None:
-                reading = replace(reading, pcm=reading.pcm[: wanted * form.frame_bytes])
             self.outbox.extend(self.timeline.feed(reading))
             self._tell_absent(reading)
         return reading
@@ -200,7 +188,7 @@ class Holder:
 
     async def _read_backlog(self) -> bool:
         """Read what a source that works held while another was opened; return whether there may be more."""
-        if self.format is None or self._wanted() == 0:
+        if self.format is None or self.timeline.wanted == 0:
             return False
         form = self.format
         try:

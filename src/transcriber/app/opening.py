@@ -90,7 +90,7 @@ async def _open_source(
     live = sources[0].live
     until = None if duration is None else Position(samples(duration))
     # Live tracks begin at the same moment; a file begins when it is open, at its own beginning.
-    holder = Holder(sources[0], Timeline(live=live, origin=now.at if live else None), until)
+    holder = Holder(sources[0], Timeline(live=live, origin=now.at if live else None, until=until))
     resources.push_async_callback(to_the_end, holder.close)
     await _open_first(holder, sources)
     began = now if live else _Now(anyio.current_time(), datetime.now(UTC))

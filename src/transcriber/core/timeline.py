@@ -63,10 +63,13 @@ class Timeline:
 
     Times are seconds on the clock of `Reading.at`. The first piece begins at `start`, which is the moment `origin`; by
     default that of the first `opened` (or `interrupted`). Live tracks that share an origin are on one clock, however
-    long each takes to open: until then there is silence.
+    long each takes to open: until then there is silence. Nothing is placed beyond `until`, whatever is fed.
     """
 
-    def __init__(self, *, live: bool, start: Position = ORIGIN, origin: float | None = None) -> None:
+    def __init__(
+        self, *, live: bool, start: Position = ORIGIN, origin: float | None = None, until: Position | None = None
+    ) -> None:
+        self.until = until
         self._live = live
         self._start = start
         self._form: AudioFormat | None = None
@@ -97,9 +100,14 @@ class Timeline:
             total += 1
         return total - frames
 
-    def due(self, end: Position, now: float) -> float:
-        """Return in how many seconds from now the track will be at `end`, whether something is captured or not."""
-        return (end - self.position) / RATE - self._behind(now)
+    def due(self, now: float) -> float:
+        """Return in how many seconds from now the track will be at `until`, whether something is captured or not."""
+        return math.inf if self.until is None else (self.until - self.position) / RATE - self._behind(now)
+
+    @property
+    def wanted(self) -> int | None:
+        """How many more frames bring the track to `until`; None if there is no end to them."""
+        return None if self.until is None else self.frames_before(self.until)
 
     def opened(self, form: AudioFormat, now: float) -> list[DeviceBlock | Gap]:
         """Take note that the source, or another in its place, delivers from now on; end what `interrupted` began."""
@@ -123,11 +131,8 @@ class Timeline:
             self._origin = now
         self._outage = self._outage or reason
 
-    def ended(self, now: float, until: Position | None = None) -> list[Gap]:
-        """Name what is missing up to now, if the source was interrupted: nothing more will come, or it comes again.
-
-        It is not named beyond `until`, where the track ends.
-        """
+    def ended(self, now: float) -> list[Gap]:
+        """Name what is missing up to now, if the source was interrupted: nothing more will come, or it comes again."""
         reason, self._outage = self._outage, None
         if reason is None or not self._live or self._origin is None:
             return []
@@ -135,8 +140,7 @@ class Timeline:
         self._origin += self._usual or 0.0
         self._usual = None
         self._filling = False
-        missing = samples(self._behind(now))
-        return self._gap(missing if until is None else min(missing, until - self.position), reason)
+        return self._gap(samples(self._behind(now)), reason)
 
     def feed(self, reading: Reading) -> list[DeviceBlock | Gap]:
         """Place a reading. One without frames says that nothing was there to read: `idle`."""
@@ -155,8 +159,9 @@ class Timeline:
             return pieces + self.idle(reading.at)
         if self._live:
             pieces += self._keep_time(reading.at, frames / form.rate)
-        pieces.append(self._block(reading.pcm))
-        return pieces
+        # What was put before may have used up what was left of the track.
+        pcm = reading.pcm if self.wanted is None else reading.pcm[: self.wanted * form.frame_bytes]
+        return [*pieces, self._block(pcm)] if pcm else pieces
 
     def idle(self, now: float) -> list[DeviceBlock | Gap]:
         """Fill in the silence of a live source that has nothing to read, once it is behind the clock."""
@@ -211,6 +216,8 @@ class Timeline:
         self._run, self._frames = start, 0
 
     def _gap(self, length: int, reason: GapReason) -> list[Gap]:
+        if self.until is not None:
+            length = min(length, self.until - self.position)
         if length <= 0:
             return []
         gap = Gap(self.position, Position(self.position + length), reason)
@@ -226,6 +233,8 @@ class Timeline:
     def _silence(self, duration: float) -> list[DeviceBlock]:
         form = self._opened_form()
         frames = max(0, int(duration * form.rate))
+        if self.wanted is not None:
+            frames = min(frames, self.wanted)
         longest = max(1, int(LONGEST_FILL * form.rate))
         return [self._block(silence(min(longest, frames - done), form)) for done in range(0, frames, longest)]
 
