@@ -58,7 +58,8 @@ def test_stdout_is_events_from_the_session_to_the_summary(two_tracks):
     [session] = two_tracks.of("session")
     assert [track["name"] for track in session["tracks"]] == ["them", "other"]
     assert session["id"].endswith("-both")
-    assert not two_tracks.stderr
+    [told] = two_tracks.stderr.splitlines()
+    assert told.startswith("status page: http://127.0.0.1:")
 
 
 @pytest.mark.parametrize("track", ["them", "other"])

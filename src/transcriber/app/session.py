@@ -102,6 +102,7 @@ class Session:
             reports.start_soon(services.reporter.run)
             try:
                 await self._live()
+                self.gauges.take(self._measuring.snapshot())
                 self.summary = await self._conclude()
             finally:
                 services.reporter.end()
@@ -253,9 +254,10 @@ class Session:
     def _services_supervisor(self) -> Supervisor:
         always = partial(ChildSpec, restart=Restart.PERMANENT, essential=False)
         children = (
-            self.supply.child(),
-            always(name="monitoring", start=self._monitoring),
+            # Before the engine, which takes its time to be ready.
             always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked, on_beat=self._measuring.beat)),
+            always(name="monitoring", start=self._monitoring),
+            self.supply.child(),
             *self.errands,
         )
         return self._supervisor("services", children, self._services_event)

@@ -13,11 +13,12 @@ import click
 from transcriber.adapters.logs import open_logger
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.app.transcriber import Transcriber
+from transcriber.cli import page
 from transcriber.cli.objectives import Objective, check_objectives
 from transcriber.cli.signals import interruptions
 from transcriber.cli.view import OutputClosed, TrackStatus, ViewStatus, open_view
 from transcriber.errors import TranscriberError
-from transcriber.settings import Settings
+from transcriber.settings import Settings, Status
 
 FINISHING = "{}; once more stops at once and leaves the rest to `transcriber resume`"
 UNFINISHED = "stopped before everything was transcribed; finish it with: {}"
@@ -31,6 +32,8 @@ class LiveRun:
     settings: Settings
     make: Callable[[Log], Transcriber]
     objectives: Sequence[Objective] = ()
+    status: Status | None = None
+    """The page that is wanted, if one is."""
     stopped: bool = False
     """Whether somebody stopped it, or nobody reads its output any more."""
     _unshown: OSError | None = None
@@ -43,12 +46,15 @@ class LiveRun:
             click.Abort: it was interrupted twice before there was a session.
 
         """
-        with self._log() as log, interruptions() as signals:
+        with self._log() as log, interruptions() as signals, page.listening(self.status) as offer:
             transcriber = self.make(log)
             with anyio.CancelScope() as everything:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._obey, signals, transcriber, everything)
                     async with transcriber:
+                        if offer is not None:
+                            click.echo(f"status page: {offer.link}", err=True)
+                            tasks.start_soon(page.serve, transcriber, offer, log)
                         for repair in transcriber.repairs:
                             click.echo(f"repaired: {repair}", err=True)
                         await self._show(transcriber)

@@ -43,6 +43,16 @@ def setting(flag: str, key: str, metavar: str | None = None) -> Decorator:
     )
 
 
+def switch(flag: str, key: str, value: object, words: str) -> Decorator:
+    """Return the flag that gives a dotted key this value."""
+
+    def remember(ctx: click.Context, _: click.Parameter, given: object) -> None:
+        if given:
+            ctx.meta.setdefault(_META, {})[key] = (flag, value)
+
+    return click.option(flag, is_flag=True, help=words, callback=remember, expose_value=False)
+
+
 sessions = setting("--sessions", "session.folder", "DIR")
 model = setting("--model", "engine.model", "NAME|PATH")
 language = setting("--language", "engine.language", "CODE")

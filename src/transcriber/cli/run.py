@@ -46,7 +46,8 @@ from transcriber.settings import Track
     metavar="OBJECTIVES",
     help="Exit with 6 unless they are met, for example 'coverage>=1.0,commit_p95<=2.5'.",
 )
-@click.option("--no-status", is_flag=True, expose_value=False, hidden=True)  # there is no status page to leave out yet
+@options.setting("--status-port", "status.port", "N")
+@options.switch("--no-status", "status.enabled", value=False, words="No status page.")
 @options.config
 @options.logs
 def command(
@@ -62,7 +63,7 @@ def command(
     """
     objectives = parse_objectives(require) if require else ()
     settings = options.load_settings(config, make_tracks(sources, fallbacks))
-    run = LiveRun(settings, lambda log: Transcriber(settings, duration=duration, log=log), objectives)
+    run = LiveRun(settings, lambda log: Transcriber(settings, duration=duration, log=log), objectives, settings.status)
     anyio.run(run.run)
 
 

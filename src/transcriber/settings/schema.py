@@ -346,6 +346,20 @@ class Monitoring(Section, frozen=True, kw_only=True):
     ] = 2.0
 
 
+class Status(Section, frozen=True, kw_only=True):
+    """The status page of `transcriber run`, for a browser on this computer."""
+
+    enabled: Annotated[bool, Meta(description="Whether there is one.")] = True
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port on the loopback; 0 for any that is free.")] = 0
+    token_file: Annotated[
+        str,
+        Meta(
+            description="File with the token for programs such as Prometheus, made if it is not there; empty for one "
+            "that only the link knows."
+        ),
+    ] = ""
+
+
 class Logs(Section, frozen=True, kw_only=True):
     """What the program tells about itself; never what was said."""
 
@@ -377,6 +391,7 @@ class Settings(Section, frozen=True, kw_only=True):
     transcription: Transcription = Transcription()
     supervision: Supervision = Supervision()
     monitoring: Monitoring = Monitoring()
+    status: Status = Status()
     logs: Logs = Logs()
     output: Output = Output()
 

@@ -18,10 +18,10 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionEntry, SessionState
 from transcriber.adapters.session_retention import sessions_to_remove
 from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.reading import read_document, read_originals, read_states, stem
 from transcriber.app.retention import retention_rules
 from transcriber.cli import options
 from transcriber.cli.sessions import overview, states
-from transcriber.cli.sessions.reading import read_document, read_originals, read_states, stem
 from transcriber.cli.view import wording
 from transcriber.core.document import FORMATS
 from transcriber.core.stamps import clock
