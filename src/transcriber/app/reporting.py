@@ -196,7 +196,8 @@ class Reporter:
             self._tell(change)
 
     def _tell(self, change: StateChanged) -> None:
-        self._log.info("state_changed", **_fields(change))
+        log = self._log.warning if change.after == states.Alert.RAISED else self._log.info
+        log("state_changed", **_fields(change))
         if self._ended:
             return
         self._untold.append(change)

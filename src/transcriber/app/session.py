@@ -13,12 +13,13 @@ import anyio
 from transcriber.actors.monitoring import Gauges, Monitoring
 from transcriber.app.engine import EngineSupply
 from transcriber.app.measuring import MeasuredTrack, Measuring
+from transcriber.app.notifying import Notifying
 from transcriber.app.reporting import cause
 from transcriber.app.services import Services
 from transcriber.core import component_states as states
 from transcriber.core.alert_rules import Limits
 from transcriber.errors import SourceError, StorageError, TranscriberError
-from transcriber.events import SessionStarted, Summary, TrackStarted
+from transcriber.events import SessionStarted, StateChanged, Summary, TrackStarted
 from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor, Tree
 from transcriber.supervision import events as supervised
 
@@ -77,6 +78,7 @@ class Session:
     _clean: bool = False  # whether the folder says that nothing is left to do
     _restarts: int = 0
     _measuring: Measuring = field(init=False)
+    _notifying: Notifying = field(init=False)
     _root: Supervisor = field(init=False)
     _began: float = 0.0
 
@@ -84,7 +86,9 @@ class Session:
         self._measuring = Measuring(
             services=self.services, tracks=self.tracks, restarts=lambda: self._restarts, timed=self.timed
         )
-        limits = self.services.settings.supervision
+        services = self.services
+        self._notifying = Notifying(services.settings.monitoring, services.folder.id, services.log)
+        limits = services.settings.supervision
         # A track whose parts fail by time-out takes up to its window, and a time-out, to give up. The settings see to
         # it that `max_restarts` such time-outs fit into a window: so this one escalates whatever a track fails by.
         window = limits.window * (limits.max_restarts + 1)
@@ -257,6 +261,7 @@ class Session:
             # Before the engine, which takes its time to be ready.
             always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked, on_beat=self._measuring.beat)),
             always(name="monitoring", start=self._monitoring),
+            *self._notifying.children(),
             self.supply.child(),
             *self.errands,
         )
@@ -266,7 +271,7 @@ class Session:
         given = self.services.settings.monitoring
         return Monitoring(
             measure=self._measuring.snapshot,
-            tell=self.services.reporter.tell,
+            tell=self._tell_alert,
             gauges=self.gauges,
             limits=Limits(
                 memory=given.memory_threshold,
@@ -283,6 +288,10 @@ class Session:
             ),
             interval=given.interval,
         )
+
+    def _tell_alert(self, change: StateChanged) -> None:
+        self.services.reporter.tell(change)
+        self._notifying.tell(change)
 
     def _loop_blocked(self, blocked: LoopBlocked) -> None:
         """Log what blocks the loop, from the watchdog's thread: the loop itself can tell nothing now."""

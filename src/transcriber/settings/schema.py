@@ -345,6 +345,22 @@ class Monitoring(Section, frozen=True, kw_only=True):
         ),
     ] = 2.0
 
+    alert_command: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=32,
+            description="Program with arguments, run at each alert and its end with JSON on its input.",
+        ),
+    ] = ()
+    alert_webhook: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s]+)?$",
+            description="Address that the same JSON is posted to; empty for none.",
+            extra={"accepted": "an address that begins with https:// or http://"},
+        ),
+    ] = ""
+
 
 class Status(Section, frozen=True, kw_only=True):
     """The status page of `transcriber run`, for a browser on this computer."""
