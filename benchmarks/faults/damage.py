@@ -207,7 +207,7 @@ def judge(original: Original, damage: Damage, copy: Path) -> Outcome:
             outcome.notes.append(f"the second recovery: {again.actions}")
     finally:
         session.close()
-    if report.database_rebuilt:
+    if report.transcript_cut:
         outcome.marks.append("transcript anew")
     left = [line for line in verify(SessionFolder.view(copy)).findings if not any(part in line for part in EXPECTED)]
     if left:

@@ -1,12 +1,12 @@
 """What a killed run left in its emergency files is merged, whatever the disk it failed on took."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 
 import anyio
 import pytest
 
-from transcriber.adapters import recovery_track
+from transcriber.adapters import recovery_emergency, recovery_track
 from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
@@ -16,8 +16,8 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import remove
 from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
-from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import piece_codec, wav, wire
+from transcriber.core.transcript_entry import Entry
 from transcriber.events import Envelope, GapFound, StateChanged
 from transcriber.types import Block, Coverage, Gap, GapReason, Position, TrackName
 
@@ -115,7 +115,7 @@ def test_a_transcript_that_is_ahead_of_the_recording_needs_no_damage_that_is_not
     record(session, block(0, 400))
     hold(session, block(400, 900))
     database = TranscriptDatabase.open(session.database)
-    database.advance(THEM, Coverage(Position(1000), 0, 1000, 0))
+    database.store(Entry(None, "", Coverage(Position(1000), 0, 1000, 0), THEM))
     database.close()
     report = recover(session)
     assert report.tracks[0].damage == [Gap(Position(900), Position(1000), GapReason.DAMAGE)]
@@ -191,7 +191,7 @@ def test_an_entry_that_is_stored_already_does_not_hold_up_those_after_it(session
     gap = GapFound(THEM, Gap(Position(0), Position(100), GapReason.DEVICE))
     again, news = Envelope(7, 0.0, gap), Envelope(8, 0.0, StateChanged("lag", "normal", "alert", "so"))
     database = TranscriptDatabase.open(session.database)
-    database.apply(Envelope(6, 0.0, gap), wire.encode(Envelope(6, 0.0, gap)))
+    database.store(Entry(Envelope(6, 0.0, gap), wire.encode(Envelope(6, 0.0, gap)), None, None))
     database.close()
     session.emergencies.mkdir(parents=True, exist_ok=True)
     file = EmergencyFile(session.transcript_emergency, 1 << 16)
@@ -201,3 +201,70 @@ def test_an_entry_that_is_stored_already_does_not_hold_up_those_after_it(session
     database = TranscriptDatabase.open(session.database)
     assert [number for number, _ in database.events()] == [6, 8]
     database.close()
+
+
+def test_a_part_that_is_damaged_is_kept_aside_before_its_file_is_removed(session):
+    record(session, block(0, 400))
+    hold(session, block(400, 600), block(600, 800), block(800, 900))
+    content = bytearray(session.emergency(THEM).read_bytes())
+    at = content.index(sound(600, 800))
+    content[at] ^= 1
+    session.emergency(THEM).write_bytes(content)
+    assert any("bytes that are not whole set aside" in action for action in recover(session).actions)
+    [aside] = session.damaged.glob(f"{THEM}-emergency-*")
+    assert bytes(content[at : at + 400]) in aside.read_bytes()
+    assert sound(400, 600) not in aside.read_bytes()
+    assert not session.emergencies.exists()
+
+
+def hold_entries(session, *numbers_and_after):
+    session.emergencies.mkdir(parents=True, exist_ok=True)
+    file = EmergencyFile(session.transcript_emergency, 1 << 16)
+    for number, after in numbers_and_after:
+        envelope = Envelope(number, 0.0, StateChanged("lag", "normal", "alert", "so"))
+        coverage = Coverage(Position(number), number, 0, 0)
+        entry = Entry(envelope, wire.encode(envelope), coverage, THEM) if after != number else None
+        file.append([(entry or Entry(None, "", coverage, THEM)).held(after)])
+
+
+def stored(session):
+    with closing(TranscriptDatabase.open(session.database)) as database:
+        return [number for number, _ in database.events()], database.cursor(THEM).position
+
+
+def test_entries_that_follow_one_that_is_missing_are_told_and_kept_aside(session):
+    record(session)
+    hold_entries(session, (1, 0), (2, 1), (4, 3), (5, 4))
+    TranscriptDatabase.open(session.database).close()
+    assert any("2 entries follow one that is missing" in finding for finding in verify(session).findings)
+    content = session.transcript_emergency.read_bytes().rstrip(b"\0")
+    assert any("2 entries follow one that is missing" in action for action in recover(session).actions)
+    assert [aside.read_bytes() for aside in session.damaged.glob("~transcript-emergency-*")] == [content]
+    assert stored(session) == ([1, 2], 2)
+
+
+def test_the_first_entry_of_all_is_merged_where_no_event_is_stored_and_nowhere_else(session):
+    hold_entries(session, (1, 0))
+    database = TranscriptDatabase.open(session.database)
+    envelope = Envelope(9, 0.0, StateChanged("lag", "normal", "alert", "so"))
+    database.store(Entry(envelope, wire.encode(envelope), None, None))
+    database.close()
+    recover(session)
+    assert stored(session) == ([9], 0)
+
+
+def test_a_coverage_alone_is_merged_after_its_event_and_never_without_it(session):
+    hold_entries(session, (1, 0), (5, 5), (7, 7))  # the cursor at 5 and at 7, after events of these numbers
+    recover(session)
+    assert stored(session) == ([1], 1)
+
+
+def test_a_merge_that_was_cut_off_is_gone_on_with(session):
+    hold_entries(session, (1, 0), (2, 1), (3, 2))
+    database = TranscriptDatabase.open(session.database)
+    held = recovery_emergency.held_entries(session)
+    for entry in list(recovery_emergency.mergeable(held, database))[:2]:
+        database.store(entry)
+    database.close()
+    recover(session)
+    assert stored(session) == ([1, 2, 3], 3)

@@ -9,10 +9,10 @@ from transcriber.adapters.emergency_file import EmergencyFile, salvaged
 from transcriber.adapters.guarded_recording import LAST_TRY
 from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
-from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import wire
 from transcriber.core.component_states import Disk
 from transcriber.core.past import Past
+from transcriber.core.transcript_entry import Entry, from_held
 from transcriber.errors import StorageError
 from transcriber.events import Committed, Envelope, GapFound, SegmentClosed, StateChanged
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
@@ -73,7 +73,7 @@ class World:
         return [seq for seq, _ in self.database.events()]
 
     def held(self):
-        return [Entry.of(content) for content in salvaged(self.folder / "emergency")]
+        return [from_held(content)[0] for content in salvaged(self.folder / "emergency")]
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ async def test_an_emergency_file_that_works_again_gets_all_that_waits_in_order(w
     await world.transcript.store(entries[3])
     assert world.states == [Disk.EMERGENCY, Disk.LOST, Disk.EMERGENCY]
     assert world.held() == entries
-    afters = [Entry.after(content) for content in salvaged(world.folder / "emergency")]
+    afters = [from_held(content)[1] for content in salvaged(world.folder / "emergency")]
     assert afters == [0, first, first + 1, first + 2]
 
 
@@ -234,4 +234,4 @@ def test_an_entry_is_read_as_it_was_held():
     alert = StateChanged("lag", "normal", "alert", "so")
     alone = Entry(None, "", Coverage(Position(7), 3, 4, 0), THEM)
     for one in (commit(3, 1, 2), segment(4, 1, 2), entry(5, gap), entry(6, alert), alone):
-        assert Entry.of(one.held()) == one
+        assert from_held(one.held(after=2)) == (one, 2)

@@ -202,15 +202,15 @@ async def test_what_could_not_be_stored_is_told_to_nobody(world):
 async def test_what_the_disk_stored_after_all_is_told_before_what_follows(open_world):
     await open_world().publisher.publish(state(9))
     world = open_world()
-    store = world.database.apply
+    store = world.database.store
 
     def store_late(*arguments):
         store(*arguments)
-        world.database.apply = store
+        world.database.store = store
         raise StorageError("no answer from the disk")
 
     async with reading(world.publisher.subscribe()) as seen:
-        world.database.apply = store_late
+        world.database.store = store_late
         with pytest.raises(StorageError):
             await world.publisher.publish(gap(0, 5), coverage=missing(5), track=THEM)
         await world.publisher.publish(partial())
@@ -422,15 +422,15 @@ async def test_a_subscription_that_nobody_holds_is_forgotten(world):
 async def test_a_database_that_failed_is_opened_anew(open_world):
     world = open_world(Disk())
     await world.publisher.publish(state(1))
-    call = world.database.apply
+    call = world.database.store
 
     def fail(*_):
         raise StorageError("no answer")
 
-    world.database.apply = fail
+    world.database.store = fail
     with pytest.raises(StorageError):
         await world.publisher.publish(state(2))
-    world.database.apply = call
+    world.database.store = call
     await world.publisher.publish(state(3))
     lines = await world.disk.run(world.database.events)
     assert reasons([wire.decode(line) for _, line in lines]) == [1, 3]

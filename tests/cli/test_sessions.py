@@ -16,6 +16,7 @@ from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.cli import main
 from transcriber.core.original import Part
+from transcriber.core.transcript_entry import Entry
 from transcriber.core.wire import encode
 from transcriber.errors import StorageError
 from transcriber.events import Envelope, Event, GapFound, SegmentClosed, StateChanged
@@ -56,6 +57,7 @@ class Made:
         entries = [TrackEntry(name=track, source="loopback") for track in tracks]
         self.folder = SessionFolder.create(parent, entries, model="tiny.en", app="0", name=name, created=created)
         self.database = self.folder.open_transcript()
+        self.database.reserve()
         for track, events in tracks.items():
             for event in events:
                 self.publish(event)
@@ -67,7 +69,7 @@ class Made:
     def publish(self, event: Event, coverage: Coverage | None = None, track: TrackName | None = None) -> None:
         number = self.database.counts().events + 1
         envelope = Envelope(number, 10.0, event)
-        self.database.apply(envelope, encode(envelope), coverage, track)
+        self.database.store(Entry(envelope, encode(envelope), coverage, track))
 
     async def _record(self, track: TrackName, missing: int) -> None:
         recording = await TrackRecording.open(self.folder.audio(track), self.folder.journal(track), InlineDisk())

@@ -85,7 +85,7 @@ def test_what_is_whole_after_damage_is_salvaged_and_the_damage_is_named():
     whole = bytearray(fill(1, [b"first", b"second", b"third"]) + bytes(4096))
     whole[whole.index(b"second")] ^= 1
     found = list(record_log.salvage(lambda offset, size: bytes(whole[offset : offset + size])))
-    assert found == [b"first", record_log.Damage(3 * SLOT), b"third"]
+    assert found == [b"first", record_log.Damage(3 * SLOT, 5 * SLOT), b"third"]
 
 
 def salvaged(data):
@@ -116,17 +116,37 @@ def test_a_damaged_header_is_named_and_what_follows_is_found_however_far_away_an
     second = SLOT + record_log.room(b"first")
     whole[second + 8] ^= 1
     third = second + record_log.room(records[1])
-    missing = record_log.Damage(third)  # its number is too high
-    assert salvaged(whole) == [b"first", record_log.Damage(second), missing, b"third"]
+    expected = [b"first", record_log.Damage(second, third), b"third"]
+    assert salvaged(whole) == expected
     whole[second] ^= 1  # not even its beginning is one now
-    assert salvaged(whole) == [b"first", missing, b"third"]
+    assert salvaged(whole) == expected
+
+
+def test_a_header_whose_magic_alone_is_damaged_is_told_by_its_checksum():
+    whole = bytearray(fill(1, [b"first", b"last"]))
+    for header in (0, SLOT, 3 * SLOT):
+        whole[header] ^= 0x10
+    assert salvaged(whole) == [b"first", b"last"]
+
+
+def test_damage_at_the_end_goes_on_to_it_or_to_what_an_earlier_filling_left():
+    whole = bytearray(fill(4, [b"first", b"second"]))
+    whole[-SLOT] ^= 1
+    assert salvaged(whole + bytes(640)) == [b"first", record_log.Damage(3 * SLOT, None)]
+    old = fill(1, [b"1", b"2", b"3"])
+    assert salvaged(whole + old[5 * SLOT :]) == [b"first", record_log.Damage(3 * SLOT, 5 * SLOT)]
+
+
+def test_records_that_are_missing_are_damage_even_if_what_follows_is_whole():
+    whole = fill(1, [b"1", b"2", b"3"])
+    assert salvaged(whole[: 3 * SLOT] + whole[5 * SLOT :]) == [b"1", record_log.Damage(3 * SLOT, 3 * SLOT), b"3"]
 
 
 def test_without_its_beginning_a_file_is_damaged_and_its_records_are_there():
     whole = bytearray(fill(5, [b"one", b"two"]))
-    whole[0] ^= 1
-    assert salvaged(whole) == [record_log.Damage(0), b"one", b"two"]
-    assert salvaged(bytes(640)) == [record_log.Damage(0)]
+    whole[SLOT - 1] ^= 1
+    assert salvaged(whole) == [record_log.Damage(0, SLOT), b"one", b"two"]
+    assert salvaged(bytes(640)) == [record_log.Damage(0, None)]
 
 
 def test_what_an_earlier_filling_left_behind_is_not_salvaged():

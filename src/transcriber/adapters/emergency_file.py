@@ -180,6 +180,13 @@ def salvaged(path: Path) -> Sequence[bytes | record_log.Damage]:
         raise disk_files.explain(error, path, doing="read") from error
 
 
+def read_part(path: Path, damage: record_log.Damage) -> bytes:
+    """Return what is left of the part of a file that is damaged, without the zeros at its end. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(damage.start)
+        return file.read(-1 if damage.end is None else damage.end - damage.start).rstrip(b"\0")
+
+
 def _reserve(descriptor: int, size: int) -> None:
     """Have the system keep `size` bytes for a file."""
     if sys.platform != "win32" and hasattr(os, "posix_fallocate"):

@@ -16,10 +16,10 @@ from transcriber.adapters.disk import CallRunner
 from transcriber.adapters.emergency_file import EmergencyFile
 from transcriber.adapters.guarded_recording import FIRST_TRY, LAST_TRY
 from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
-from transcriber.adapters.transcript_entry import Entry
 from transcriber.core.backoff import Backoff
 from transcriber.core.component_states import Disk
 from transcriber.core.past import Past
+from transcriber.core.transcript_entry import Entry
 from transcriber.errors import StorageError
 from transcriber.events import track_of
 from transcriber.types import TrackName
@@ -40,8 +40,9 @@ class _Waiting:
 class GuardedTranscript:
     """The transcript's database and an emergency file, for the tasks of one loop, one that writes at a time.
 
-    `changed` is told each new state, and why. `emergency_disk` runs the calls on the emergency file. At most so many
-    entries may wait as `most_waiting` says; with 0 there is no way but the database.
+    `changed` is told each new state, and why. `emergency_disk` runs the calls on the emergency file. `newest` is the
+    number of the last event in the database. At most so many entries may wait as `most_waiting` says; with 0 there is
+    no way but the database.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class GuardedTranscript:
         emergency_disk: CallRunner,
         changed: Callable[[Disk, str], None],
         *,
+        newest: int = 0,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._database = database
@@ -66,7 +68,7 @@ class GuardedTranscript:
         self._waiting: list[_Waiting] = []
         self._reserved = 0
         self._ahead = False  # whether numbers were given that the database does not know of
-        self._newest = 0  # number of the event that was stored last, or waits
+        self._newest = newest  # number of the event that was stored last, or waits
         self._tries = Backoff(FIRST_TRY, LAST_TRY)
 
     @property
@@ -92,7 +94,7 @@ class GuardedTranscript:
         if self.at_home or (self._tries.due(anyio.current_time()) and await self.come_home()):
             try:
                 await self._keep_numbers()
-                news = await self._run(partial(entry.store, self._database))
+                news = await self._run(partial(self._database.store, entry))
             except StorageError as error:
                 if not self._most_waiting:
                     raise
@@ -152,7 +154,7 @@ class GuardedTranscript:
         try:
             await self._keep_numbers()
             while self._waiting:
-                await self._run(partial(self._waiting[0].entry.store, self._database))
+                await self._run(partial(self._database.store, self._waiting[0].entry))
                 del self._waiting[0]
         except StorageError:
             return False

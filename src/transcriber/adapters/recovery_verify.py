@@ -1,20 +1,23 @@
 """Check a session without changing it: every checksum, every position, every count."""
 
-import re
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from transcriber.adapters import emergency_file
+from transcriber.adapters import recovery_emergency as emergency
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.original_files import check_original
 from transcriber.adapters.recovery_track import checksum, wav_files
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.adapters.session_folder_manifest import COPY, FILE, sealed
+from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.adapters.transcript_db_replay import Replay
 from transcriber.core import journal, record_log, wav
 from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Coverage, Gap, GapReason, Position, TrackName, seconds
@@ -64,12 +67,14 @@ def verify(session: SessionFolder) -> VerifyReport:
     coverages: dict[TrackName, Coverage] = {}
     try:
         with closing(schema.connect_to_read(session.database)) as connection:
-            findings += _check_database(connection)
+            connection.execute("BEGIN")  # what is read is of one moment, also of a session that is being written
+            findings += _check_database(connection, session.database)
             if schema.find_meta(connection, COPY) != sealed(session.manifest).decode():
                 findings.append(f"transcript.db: its copy of {FILE} is not the same")
             for track, extent in extents.items():
                 coverages[track] = _coverage(connection, track)
                 findings += _check_coverage(connection, track, extent, coverages[track])
+        findings += _check_held(session)
     except (sqlite3.DatabaseError, StorageError) as error:
         findings.append(f"transcript.db: {error}")
     findings += _check_emergencies(session)
@@ -148,25 +153,24 @@ class _TrackCheck:
 
 
 def _check_emergencies(session: SessionFolder) -> Iterator[str]:
-    for file in (*map(session.emergency, session.tracks), session.transcript_emergency):
+    for file in emergency.files(session):
         for found in emergency_file.salvaged(file):
             if isinstance(found, record_log.Damage):
-                yield f"emergency/{file.name}: what is at byte {found.offset} is not what was written"
+                yield f"emergency/{file.name}: what is at byte {found.start} is not what was written"
 
 
-def _check_database(connection: sqlite3.Connection) -> Iterator[str]:
-    for (fault,) in connection.execute("PRAGMA quick_check(10)"):
-        if fault != "ok":
-            yield f"transcript.db: {fault}"
-    words = "SELECT text, start FROM words WHERE segment = ? ORDER BY seq"
-    for name, track, start, text in connection.execute("SELECT id, track, start, text FROM segments"):
-        spoken = connection.execute(words, (name,)).fetchall()
-        if "".join(word for word, _ in spoken).strip() != text:
-            yield f"segment {name}: its text is not its words"
-        elif spoken and spoken[0][1] < start:
-            yield f"segment {name}: begins at {start}, its first word at {spoken[0][1]}"
-        if not re.fullmatch(rf"{re.escape(track)}-\d+", name):
-            yield f"segment {name}: is in track {track}"
+def _check_held(session: SessionFolder) -> Iterator[str]:
+    """Tell of entries of the transcript that recovery will not merge, as one before them is missing."""
+    with closing(TranscriptDatabase.view(session.database)) as database:
+        left = emergency.unmergeable(emergency.held_entries(session), database)
+    if left:
+        yield f"emergency/{session.transcript_emergency.name}: {left} entries follow one that is missing"
+
+
+def _check_database(connection: sqlite3.Connection, path: Path) -> Iterator[str]:
+    replay = Replay.of(connection, path)
+    replay.database.close()
+    yield from (f"transcript.db: {fault}" for fault in replay.faults)
     open_words = "SELECT track, count(*) FROM words WHERE segment IS NULL GROUP BY track"
     for track, count in connection.execute(open_words):
         yield f"track {track}: {count} words are committed and in no segment"

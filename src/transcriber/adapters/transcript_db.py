@@ -15,8 +15,8 @@ from typing import Self
 from transcriber.adapters import transcript_db_changes as changes
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.core.past import Past
+from transcriber.core.transcript_entry import Entry
 from transcriber.errors import StorageError
-from transcriber.events import Envelope, Partial, track_of
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
 RESERVED = 1_000
@@ -86,9 +86,7 @@ class TranscriptDatabase:
         if connection is not None and not busy:
             connection.close()
 
-    def apply(
-        self, envelope: Envelope, json_line: str, coverage: Coverage | None = None, track: TrackName | None = None
-    ) -> bool:
+    def store(self, entry: Entry) -> bool:
         """Store an event with what it changes, and move the cursor of `track`, in one durable transaction.
 
         Returns False if the event, or its segment or gap, is stored already: then only the cursor moves, which never
@@ -99,21 +97,8 @@ class TranscriptDatabase:
                 coverage that does not add up. Nothing was changed.
 
         """
-        event = envelope.event
         with self._transaction() as connection:
-            known = schema.number(connection, "SELECT count(*) FROM events WHERE seq = ?", envelope.seq)
-            fresh = not known and changes.store(connection, event)
-            if fresh and not isinstance(event, Partial):
-                row = (envelope.seq, envelope.emitted, track_of(event), json_line)
-                connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", row)
-            if coverage is not None and track is not None:
-                changes.move_cursor(connection, track, coverage)
-        return fresh
-
-    def advance(self, track: TrackName, coverage: Coverage) -> None:
-        """Move the cursor of a track, and nothing else; it never goes back."""
-        with self._transaction() as connection:
-            changes.move_cursor(connection, track, coverage)
+            return changes.store(connection, entry)
 
     def reserve(self, count: int = RESERVED) -> range:
         """Return event numbers that were never given before and never will be again, whatever crashes."""
@@ -140,6 +125,11 @@ class TranscriptDatabase:
             if news:
                 schema.put_meta(connection, key, value)
         return news
+
+    def newest(self) -> int:
+        """Return the number of the last event, 0 if there is none."""
+        with self._reading() as connection:
+            return schema.number(connection, "SELECT coalesce(max(seq), 0) FROM events")
 
     def cursor(self, track: TrackName) -> Coverage:
         """Return what became of a track's samples so far."""
@@ -208,12 +198,6 @@ class TranscriptDatabase:
                     for table in ("segments", "words", "gaps", "events")
                 )
             )
-
-    def faults(self) -> Sequence[str]:
-        """Return what SQLite's own check finds wrong with the file; nothing if it is sound."""
-        with self._reading() as connection:
-            rows: list[tuple[str]] = connection.execute("PRAGMA quick_check(10)").fetchall()
-        return [row[0] for row in rows if row[0] != "ok"]
 
     def _has_index(self) -> bool:
         with self._reading() as connection:
@@ -287,7 +271,9 @@ class TranscriptDatabase:
         return connection
 
     def _explain(self, error: sqlite3.Error) -> StorageError:
-        return StorageError(f"{self._path}: {error}; check the disk, or resume the session to repair it")
+        return StorageError(
+            f"{self._path}: {error}; check the disk, or repair it: transcriber sessions verify --repair SESSION"
+        )
 
 
 def _reserved(connection: sqlite3.Connection) -> int:

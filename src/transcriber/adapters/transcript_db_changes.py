@@ -1,14 +1,33 @@
-"""What each event changes in `transcript.db`, within the transaction of whoever calls."""
+"""What an entry changes in `transcript.db`, within the transaction of whoever calls."""
 
 import sqlite3
 from collections.abc import Sequence
 
-from transcriber.events import Committed, Event, GapFound, SegmentClosed
+from transcriber.adapters import transcript_db_log as log
+from transcriber.adapters import transcript_db_schema as schema
+from transcriber.core.transcript_entry import Entry
+from transcriber.events import Committed, Envelope, Event, GapFound, Partial, SegmentClosed
 from transcriber.types import Coverage, Segment, SegmentId, TrackName, Word
 
 
-def store(connection: sqlite3.Connection, event: Event) -> bool:
-    """Store what an event changes, and tell whether it was news."""
+def store(connection: sqlite3.Connection, entry: Entry) -> bool:
+    """Store an event with what it changes, and move the cursor; tell whether it was news. See `TranscriptDatabase`."""
+    news = entry.envelope is None or _store_event(connection, entry.envelope, entry)
+    if entry.coverage is not None and entry.track is not None:
+        move_cursor(connection, entry.track, entry.coverage)
+    return news
+
+
+def _store_event(connection: sqlite3.Connection, envelope: Envelope, entry: Entry) -> bool:
+    known = schema.number(connection, "SELECT count(*) FROM events WHERE seq = ?", envelope.seq)
+    news = not known and _change(connection, envelope.event)
+    if news and not isinstance(envelope.event, Partial):
+        log.append(connection, envelope, entry)
+    return news
+
+
+def _change(connection: sqlite3.Connection, event: Event) -> bool:
+    """Make the changes of an event, and tell whether it was news."""
     match event:
         case Committed(track, words):
             _add_words(connection, track, words, None)
@@ -44,7 +63,8 @@ def _close_segment(connection: sqlite3.Connection, segment: Segment) -> bool:
 def _add_words(
     connection: sqlite3.Connection, track: TrackName, words: Sequence[Word], segment: SegmentId | None
 ) -> None:
-    rows = [(track, word.start, word.end, word.text, word.probability, segment) for word in words]
+    # Rounded as in a line, so that this table can be made anew from the lines.
+    rows = [(track, word.start, word.end, word.text, round(word.probability, 3), segment) for word in words]
     insert = 'INSERT INTO words (track, start, "end", text, probability, segment) VALUES (?, ?, ?, ?, ?, ?)'
     connection.executemany(insert, rows)
 

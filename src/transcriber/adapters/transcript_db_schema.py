@@ -51,7 +51,9 @@ CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
     emitted REAL NOT NULL,
     track TEXT,
-    json TEXT NOT NULL
+    json TEXT NOT NULL,
+    rest TEXT NOT NULL,
+    crc INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE cursor (
     track TEXT PRIMARY KEY,
@@ -107,7 +109,7 @@ def connect(path: Path, *, make: bool = True) -> sqlite3.Connection:
         undo.callback(connection.close)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
-        if _check_format(connection, path) == 0:
+        if check_format(connection, path) == 0:
             create(connection)
         undo.pop_all()
     return connection
@@ -126,16 +128,34 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             uri = f"{path.absolute().as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
             undo.callback(connection.close)
-            version = _check_format(connection, path)
+            version = check_format(connection, path)
         except sqlite3.OperationalError as error:
             raise StorageError(f"cannot read {path}: {error}; check that the session is complete") from error
         if version == 0:
-            raise StorageError(f"{path} is not the transcript of a session; resume the session to make a new one")
+            raise StorageError(f"{path} is no transcript; make it anew with `transcriber sessions verify --repair`")
         undo.pop_all()
     return connection
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> int:
+def connect_to_repair(path: Path) -> sqlite3.Connection:
+    """Open a database whatever is in it: what a crash left half done is settled, and else nothing in it is changed.
+
+    Raises:
+        sqlite3.OperationalError: it cannot be opened.
+
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+
+
+def scratch() -> sqlite3.Connection:
+    """Return an empty database that goes when it is closed: in memory, and if it grows large in a file without name."""
+    connection = sqlite3.connect("", isolation_level=None)
+    create(connection)
+    return connection
+
+
+def check_format(connection: sqlite3.Connection, path: Path) -> int:
     """Return the database's format, 0 if it is new. The header and the table `meta` both say it.
 
     Raises:

@@ -8,9 +8,9 @@ from weakref import WeakSet
 import anyio
 
 from transcriber.adapters.guarded_transcript import GuardedTranscript
-from transcriber.adapters.transcript_entry import Entry
 from transcriber.core import wire
 from transcriber.core.tally import Tally
+from transcriber.core.transcript_entry import Entry
 from transcriber.errors import StorageError
 from transcriber.events import Envelope, Event, Partial, track_of
 from transcriber.types import Coverage, TrackName

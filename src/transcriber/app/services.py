@@ -134,11 +134,13 @@ async def open_services(
     for thread in filter(None, (disk, original_disk, emergency.disk)):
         resources.push_async_callback(thread.close)
     database = await disk.run(folder.open_transcript)
+    newest = await disk.run(database.newest)
 
     def changed(state: states.Disk, reason: str) -> None:
         reporter.changed("disk", state, reason)
 
-    transcript = GuardedTranscript(database, disk, await emergency.for_transcript(), emergency.disk, changed)
+    held = await emergency.for_transcript()
+    transcript = GuardedTranscript(database, disk, held, emergency.disk, changed, newest=newest)
     resources.push_async_callback(to_the_end, transcript.close)
     tally = Tally()
     publisher = Publisher(transcript, tally, anyio.current_time)

@@ -29,9 +29,10 @@ type ReadAt = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something at `offset` that was a record once, and is not whole; or records are missing there."""
+    """Bytes `[start, end)`, or all from `start` on, were records once, and are not whole; or records are missing."""
 
-    offset: int
+    start: int
+    end: int | None
 
 
 def opening(first: int) -> bytes:
@@ -86,30 +87,34 @@ def salvage(read: ReadAt) -> Iterator[bytes | Damage]:
     What an earlier filling left is told by its numbers, which are lower. Only where the beginning is damaged, and no
     record of the newest filling is there to compare with, are records of the one before among those that are given.
     """
-    expected, offset = first_number(read), SLOT
-    if expected is None:
-        yield Damage(0)
+    expected = first_number(read)
+    damaged, end, offset = expected is None, SLOT * (expected is not None), SLOT
     while (at := _next_header(read, offset)) is not None:
         found = _decode(read(at, SLOT))
         offset = at + SLOT
         if found is None:
-            yield Damage(at)
+            damaged = True
             continue
         sequence, length, crc = found
         if not length or (expected is not None and sequence < expected):
-            return
+            break
         content = read(offset, length)
-        whole = len(content) == length and zlib.crc32(content) == crc
-        if not whole or (expected is not None and sequence > expected):
-            yield Damage(at)
-        if whole:
+        if len(content) != length or zlib.crc32(content) != crc:
+            damaged = True
+        else:
+            if damaged or sequence != expected:
+                yield Damage(end, at)
             yield content
-        expected = sequence + 1
+            damaged, expected, end = False, sequence + 1, offset + length + -length % SLOT
         offset += length + -length % SLOT
+    if damaged:
+        yield Damage(end, at)
 
 
 def _next_header(read: ReadAt, offset: int) -> int | None:
-    """Return where, from `offset` on, the next slot begins as a header does."""
+    """Return where, from `offset` on, the next slot is a header, or begins as one does."""
+    if _decode(read(offset, SLOT)) is not None:
+        return offset
     while part := read(offset, _READ_BYTES):
         at = part.find(_MAGIC)
         while at >= 0 and at % SLOT:
@@ -126,8 +131,11 @@ def _header(sequence: int, content: bytes) -> bytes:
 
 
 def _decode(slot: bytes) -> tuple[int, int, int] | None:
-    """Return number, length and CRC of the content; None if it is no header."""
-    if len(slot) != SLOT or _CRC.unpack_from(slot, SLOT - _CRC.size)[0] != zlib.crc32(slot[: -_CRC.size]):
+    """Return number, length and CRC of the content; None if it is no header. The CRC tells, so the magic may be off."""
+    if len(slot) != SLOT:
         return None
-    magic, sequence, length, crc = _HEADER.unpack(slot[: -_CRC.size])
-    return (sequence, length, crc) if magic == _MAGIC else None
+    body = _MAGIC + slot[len(_MAGIC) : -_CRC.size]
+    if _CRC.unpack_from(slot, len(body))[0] != zlib.crc32(body):
+        return None
+    _, sequence, length, crc = _HEADER.unpack(body)
+    return sequence, length, crc
