@@ -28,6 +28,22 @@ ruleset(name="transcriber") {{
   action(type="omfile" file="{out}" template="parsed")
 }}
 """
+SYSLOG_NG = """
+@version: 3.38
+source lines {{ file("{log}" follow-freq(0.1) flags(no-parse)); }};
+parser parsed {{ json-parser(prefix(".line.")); }};
+destination out {{ file("{out}" template("${{.line.number}} ${{.line.event}} ${{.line.reason}}|OK\n")); }};
+log {{ source(lines); parser(parsed); destination(out); }};
+"""
+"""A line that it cannot parse is dropped."""
+
+SHIPPERS = {
+    "rsyslogd": (RSYSLOG, ("-n", "-f", "{home}/conf", "-i", "{home}/pid")),
+    "syslog-ng": (
+        SYSLOG_NG,
+        ("-F", "--no-caps", "-f", "{home}/conf", "-R", "{home}/state", "-c", "{home}/control", "-p", "{home}/pid"),
+    ),
+}
 REASON = 'a "quoted" reason, with \\ and ü and 漢字'
 
 
@@ -50,23 +66,25 @@ def running(*command: str):
         process.wait(20)
 
 
-def test_rsyslog_parses_every_line_through_rotations(tmp_path, monkeypatch):
-    if shutil.which("rsyslogd") is None:
-        pytest.skip("no rsyslogd")
+@pytest.mark.parametrize("shipper", SHIPPERS)
+def test_a_shipper_parses_every_line_through_rotations(shipper, tmp_path, monkeypatch):
+    if shutil.which(shipper) is None:
+        pytest.skip(f"no {shipper}")
     monkeypatch.setattr(FileTarget.__init__, "__defaults__", (100_000,))
-    log, out, conf = (tmp_path / name for name in ("log.jsonl", "out", "rsyslog.conf"))
-    conf.write_text(RSYSLOG.format(home=tmp_path, log=log, out=out))
+    template, arguments = SHIPPERS[shipper]
+    log, out = tmp_path / "log.jsonl", tmp_path / "out"
+    (tmp_path / "conf").write_text(template.format(home=tmp_path, log=log, out=out))
     out.touch()
     given = 0
     with (
         open_logger(style="json", file=str(log)) as logger,
-        running("rsyslogd", "-n", "-f", str(conf), "-i", str(tmp_path / "pid")) as rsyslog,
+        running(shipper, *(argument.format(home=tmp_path) for argument in arguments)) as process,
     ):
         for _ in range(8):
             for _ in range(250):
                 logger.info("state_changed", component="capture", number=given, before="a", after="b", reason=REASON)
                 given += 1
-            until(lambda all_of_it=given: out.read_bytes().count(b"\n") >= all_of_it, rsyslog)
+            until(lambda all_of_it=given: out.read_bytes().count(b"\n") >= all_of_it, process)
     assert (tmp_path / "log.jsonl.3").exists(), "it was rotated several times"
     assert out.read_text().splitlines() == [f"{n} state_changed {REASON}|OK" for n in range(given)]
 
