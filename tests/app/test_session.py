@@ -1,5 +1,6 @@
 """A session in which a part fails for good: what is kept, what is told, and by which error."""
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -12,11 +13,11 @@ from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.scripted_source import ScriptedSource
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
-from transcriber.app.reporting import cause
+from transcriber.app.reporting import SilentLog, cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
 from transcriber.settings import Supervision, Track
-from transcriber.types import RATE, GapReason, Position
+from transcriber.types import RATE, GapReason, Position, Reading
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
 
@@ -198,3 +199,26 @@ def test_the_cause_is_what_has_a_remedy():
     known = StorageError("make room")
     assert cause(ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [known])])) is known
     assert "unexpected ValueError: x" in str(cause(ExceptionGroup("", [ValueError("x")])))
+
+
+class ClockLog(SilentLog):
+    def __init__(self):
+        self.lines = []
+
+    def info(self, event, /, **fields):
+        self.lines += [fields] if event == "clock_kept" else []
+
+
+@pytest.mark.parametrize(("slow", "told"), [(1.01, True), (1.0, False)])
+async def test_by_how_much_a_clock_was_off_is_told_at_the_end(play, settings_for, slow, told):
+    now = anyio.current_time() + 1
+    script = [Reading(bytes(3_200), now + 0.1 * slow * number) for number in range(1, 301)]
+    play(script, live=True)
+    log = ClockLog()
+    transcriber = Transcriber(settings_for("loopback"), log=log)
+    await run(transcriber)
+    assert bool(log.lines) is told
+    for line in log.lines:
+        assert line["track"] == "t0"
+        assert line["seconds"] == pytest.approx(0.3, abs=0.05)
+        assert line["ppm"] == pytest.approx(10_000, abs=1_500)

@@ -28,7 +28,7 @@ from transcriber.errors import NoDeviceError, SourceError
 from transcriber.link import Link
 from transcriber.ports import Source
 from transcriber.supervision import ChildSpec, Recall, Watch
-from transcriber.types import Block, DeviceBlock, Gap, TrackName
+from transcriber.types import RATE, Block, DeviceBlock, Gap, TrackName
 from transcriber.watermark import Watermark
 
 AHEAD = 64
@@ -73,6 +73,7 @@ class Track:
     _conversion: Conversion = field(default_factory=lambda: Conversion(SoxrResampler))
     _assembly: Assembly = field(init=False)
     _lost: SourceError | None = None
+    _closed: bool = False
 
     def __post_init__(self) -> None:
         buffering = self.services.settings.buffering
@@ -216,8 +217,19 @@ class Track:
 
     async def close(self) -> None:
         """Close the source and the files. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._tell_clock()
         await self.holder.close()
         await self.recording.close()
+
+    def _tell_clock(self) -> None:
+        """Tell by how much the device's clock had to be corrected, if it had."""
+        timeline = self.holder.timeline
+        if timeline.drift.added and timeline.position:
+            seconds = round(timeline.drift.added, 4)
+            ppm = round(1e6 * RATE * seconds / timeline.position)
+            self.services.log.info("clock_kept", component="capture", track=self.name, seconds=seconds, ppm=ppm)
 
     def _meter(self, block: Block) -> None:
         self.level = peak_dbfs(block.pcm)

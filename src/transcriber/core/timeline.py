@@ -7,13 +7,14 @@ monotonic clock, which tells three things that a device keeps to itself:
   so silence is filled in, and when sound comes again it stands where it sounded.
 - It dropped samples without a word, as WASAPI does after a stall. Its frames keep coming, but a step later than
   before, and they never catch up: that step is a gap. (A late burst catches up; a device whose crystal runs slow
-  falls behind without a step: neither is a gap, and the clock follows the crystal.)
+  falls behind without a step: neither is a gap, and `Drift` makes up for the crystal.)
 - It was away. From its last sample to where the reopened device, or another one, begins: that is a gap.
 """
 
 import math
 from fractions import Fraction
 
+from transcriber.core.drift import Drift, stretched
 from transcriber.types import RATE, AudioFormat, DeviceBlock, Gap, GapReason, Position, Reading, SampleFormat, samples
 
 ORIGIN = Position(0)
@@ -77,6 +78,7 @@ class Timeline:
         self._frames = 0
         self._origin = origin
         self._usual: float | None = None
+        self.drift = Drift()
         self._seen = 0.0
         self._window = _Window(0.0)
         self._filling = False
@@ -139,6 +141,7 @@ class Timeline:
         # The next device is late in its own way: what this one's crystal lost or gained becomes part of the clock.
         self._origin += self._usual or 0.0
         self._usual = None
+        self.drift.restart()
         self._filling = False
         return self._gap(samples(self._behind(now)), reason)
 
@@ -159,8 +162,9 @@ class Timeline:
             return pieces + self.idle(reading.at)
         if self._live:
             pieces += self._keep_time(reading.at, frames / form.rate)
+        pcm = self._kept_to_the_clock(reading.pcm, form)
         # What was put before may have used up what was left of the track.
-        pcm = reading.pcm if self.wanted is None else reading.pcm[: self.wanted * form.frame_bytes]
+        pcm = pcm if self.wanted is None else pcm[: self.wanted * form.frame_bytes]
         return [*pieces, self._block(pcm)] if pcm else pieces
 
     def idle(self, now: float) -> list[DeviceBlock | Gap]:
@@ -191,7 +195,15 @@ class Timeline:
         # Earlier than usual is a fast crystal, or sound that came in a burst after silence had been filled in for it.
         # That silence is made up for by the next idle time, so the clock goes no faster than a crystal could.
         self._usual = (self._usual or 0.0) + max(least, -FASTEST * WINDOW)
+        self.drift.observe(self._usual)
         return []
+
+    def _kept_to_the_clock(self, pcm: bytes, form: AudioFormat) -> bytes:
+        """Return frames with a few repeated or left out, where the device's clock is off."""
+        by = self.drift.correction(len(pcm) // form.frame_bytes, form.rate)
+        if by:
+            self._usual = (self._usual or 0.0) - by / form.rate
+        return stretched(pcm, form.frame_bytes, by)
 
     def _fill(self, missing: float, unseen: float) -> list[DeviceBlock | Gap]:
         if unseen > ASLEEP:
