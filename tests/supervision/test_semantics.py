@@ -12,7 +12,7 @@ LINKS = re.findall(r"\]\(([^)#]+)#([^)]+)\)", DOCUMENT.read_text())
 
 @pytest.mark.parametrize(("path", "test"), sorted(set(LINKS)))
 def test_a_link_points_to_an_existing_test(path, test):
-    assert re.search(rf"^(async )?def {test}\(", (DOCUMENT.parent / path).read_text(), re.MULTILINE)
+    assert re.search(rf"^ *(async )?def {test}\(", (DOCUMENT.parent / path).read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
