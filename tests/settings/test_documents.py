@@ -42,7 +42,7 @@ def test_the_default_file_is_what_the_code_says():
     assert settings == to_toml(Settings(), descriptions().__getitem__)
 
 
-@pytest.mark.parametrize("name", ["default", "meeting", "server"])
+@pytest.mark.parametrize("name", ["container", "default", "meeting", "server"])
 def test_the_files_that_are_shipped_load(name):
     assert (load(ROOT / f"configs/{name}.toml", {}, {}) == Settings()) == (name == "default")
 

@@ -4,13 +4,14 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from signal import Signals
 
 import anyio
 import click
 
 from transcriber.adapters.logs import open_logger
+from transcriber.adapters.service_manager import ServiceManager
 from transcriber.app.reporting import Log, SilentLog
 from transcriber.app.transcriber import Transcriber
 from transcriber.cli import page
@@ -37,6 +38,7 @@ class LiveRun:
     stopped: bool = False
     """Whether somebody stopped it, or nobody reads its output any more."""
     _unshown: OSError | None = None
+    _manager: ServiceManager = field(default_factory=ServiceManager)
 
     async def run(self) -> None:
         """Run to the end.
@@ -52,6 +54,7 @@ class LiveRun:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._obey, signals, transcriber, everything)
                     async with transcriber:
+                        tasks.start_soon(self._tell_manager)
                         if offer is not None:
                             click.echo(f"status page: {offer.link}", err=True)
                             tasks.start_soon(page.serve, transcriber, offer, log)
@@ -74,9 +77,17 @@ class LiveRun:
     ) -> None:
         name = (await anext(signals)).name
         self.stopped = True
+        self._manager.stopping()
         transcriber.stop(FINISHING.format(name))
         await anext(signals)
         everything.cancel()
+
+    async def _tell_manager(self) -> None:
+        """Tell the service manager that the recording runs, and then that the event loop does."""
+        self._manager.ready()
+        while self._manager.interval is not None:
+            self._manager.alive()
+            await anyio.sleep(self._manager.interval)
 
     async def _show(self, transcriber: Transcriber) -> None:
         events = transcriber.events()
