@@ -19,11 +19,11 @@ import anyio
 import pytest
 from hypothesis import settings
 
-from transcriber.adapters.disk import InlineDisk
 from transcriber.adapters.engine.scripted import ScriptedEngine
-from transcriber.adapters.recording import TrackRecording
+from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
+from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app import opening, resuming
 from transcriber.app.engine import EngineSupply
 from transcriber.supervision import ChildSpec, Restart
@@ -195,13 +195,9 @@ def leave_unfinished():
         folder = SessionFolder.create(
             parent, [entry], **{"model": "small", "app": "0", **begun}, name=name, created=created
         )
-
-        async def record() -> None:
-            recording = await TrackRecording.open(folder.audio(entry.name), folder.journal(entry.name), InlineDisk())
-            await recording.append([Block(Position(0), pcm)])
-            await recording.close()
-
-        anyio.run(record)
+        TranscriptDatabase.open(folder.database).close()
+        nothing = Acknowledged(Position(0), 0, ())
+        TrackWriter(folder.audio(entry.name), folder.journal(entry.name), nothing).append([Block(Position(0), pcm)])
         folder.close()
         return folder.path
 

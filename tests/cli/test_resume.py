@@ -48,6 +48,7 @@ def heard(events) -> list[tuple[str, str]]:
 
 def make_newer(folder) -> None:
     """Give a session the transcript of a program from the future."""
+    (folder / "transcript.db").unlink()
     with closing(sqlite3.connect(folder / "transcript.db")) as database:
         database.execute("PRAGMA application_id = 0x54534352")
         database.execute("PRAGMA user_version = 99")

@@ -13,6 +13,7 @@ TABLES = {
     "engine": states.ENGINE,
     "capture": states.ACTOR,
     "disk": states.DISK,
+    "backlog": states.BACKLOG,
     "lag": states.ALERT,
 }
 WORDS = {
@@ -20,6 +21,7 @@ WORDS = {
     "engine": states.Engine,
     "capture": states.Actor,
     "disk": states.Disk,
+    "backlog": states.Backlog,
     "lag": states.Alert,
 }
 
@@ -46,6 +48,7 @@ COURSES = [
     "capture: running, finished, starting, failed, given up, running",
     "capture: running, suspended, running, suspended",
     "disk: emergency, normal, emergency, lost, emergency, lost, normal",
+    "backlog: repaired, finished, repaired, left, left, repaired, repaired",
     "lag: alert, normal, alert",
 ]
 
@@ -76,6 +79,9 @@ NONSENSE = [
     ("capture", ["running", "failed", "finished"]),
     ("capture", ["running", "finished", "failed"]),
     ("capture", ["running", "suspended", "finished"]),
+    ("backlog", ["finished"]),
+    ("backlog", ["left", "finished"]),
+    ("backlog", ["repaired", "empty"]),
     ("lag", ["normal"]),
     ("lag", ["alert", "failed"]),
 ]
@@ -111,7 +117,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 
 
 @pytest.mark.parametrize(
-    ("of", "table"), [("session", 0), ("engine", 1), ("an actor", 2), ("disk", 3), ("an alert", 4)]
+    ("of", "table"), [("session", 0), ("engine", 1), ("an actor", 2), ("disk", 3), ("backlog", 4), ("an alert", 5)]
 )
 def test_the_documented_table_is_the_one_that_is_used(of, table):
     rows = re.findall(rf"^\| {of} \| `([a-z ]+)` \| (.*) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)

@@ -5,10 +5,13 @@ import shutil
 import subprocess
 import sys
 import wave
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
+
+from transcriber.adapters.transcript_db import TranscriptDatabase
 
 pytestmark = [
     pytest.mark.model,
@@ -124,6 +127,38 @@ def test_the_numbers_of_events_go_on_after_a_crash(killed, resumed):
 
 def test_a_session_that_is_being_written_is_refused(resumed):
     resumed[1].failed(5, "is being written by process")
+
+
+def test_a_run_that_is_killed_while_it_finishes_another_session_repeats_no_word_of_it(
+    start, model, session_of, leave_unfinished, tmp_path
+):
+    quiet, sessions = tmp_path / "quiet.wav", tmp_path / "sessions"
+    with wave.open(str(quiet), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(bytes(2 * RATE * 120))
+    recorded = start("run", "--source", f"file:{SPEECH}", "--pace", "fast", "--name", "taken", "--model", "small").end()
+    assert recorded.code == 4, "there is no such model here"
+    with wave.open(str(session_of("taken") / "audio" / "speech" / "000001.wav")) as file:
+        left = leave_unfinished(sessions, "left", file.readframes(file.getnframes()), model=model)
+
+    def segments() -> list[str]:
+        with closing(TranscriptDatabase.view(left / "transcript.db")) as database:
+            return [segment.id for segment in database.segments()]
+
+    program = start("run", "--source", f"file:{quiet}", "--sessions", sessions, "--model", model)
+    program.until(segments)
+    program.kill()
+    program.end(orphans=True)
+    there = segments()
+    ended = start("resume", "--sessions", sessions, "--format", "jsonl").end()
+    assert ended.code == 0, ended.stderr
+    assert len(ended.of("summary")) == 2, "the one that recorded is finished as well"
+    assert segments()[: len(there)] == there
+    assert len(set(segments())) == len(segments())
+    assert start("sessions", "verify", left).end().code == 0
+    text = start("sessions", "export", left).end().stdout
+    for words in ("And so my fellow", "country can do for you", "do for your country"):
+        assert text.count(words) == 1
 
 
 def test_the_engine_and_the_core_killed_at_once(start, transcriber, model):

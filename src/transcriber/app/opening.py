@@ -14,6 +14,7 @@ from transcriber.actors.holder import Holder
 from transcriber.adapters.guarded_recording import GuardedRecording
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
+from transcriber.app.backlog import Backlog
 from transcriber.app.engine import check_model, language_of, make_client, make_supply
 from transcriber.app.reporting import Log
 from transcriber.app.retention import Retention, make_room
@@ -28,6 +29,7 @@ from transcriber.plugins import make_source, schemes
 from transcriber.ports import Source
 from transcriber.settings import Settings
 from transcriber.settings import Track as TrackSettings
+from transcriber.supervision import ChildSpec
 from transcriber.types import CaptureOptions, Position, TrackName, samples
 
 NANOSECONDS = 1_000_000_000
@@ -55,8 +57,12 @@ class _Opened:
 
 
 @asynccontextmanager
-async def recording(settings: Settings, log: Log, duration: float | None = None) -> AsyncGenerator[Session]:
+async def recording(
+    settings: Settings, log: Log, duration: float | None = None, *, backlog: bool = False
+) -> AsyncGenerator[Session]:
     """Open the sources, then a new session for them. `duration` ends each track after so many seconds.
+
+    With `backlog` it also does what the settings say about sessions that earlier runs left unfinished.
 
     The sources come first: a session that could not begin leaves no folder behind.
 
@@ -79,7 +85,10 @@ async def recording(settings: Settings, log: Log, duration: float | None = None)
             resources.push_async_callback(to_the_end, track.close)
             services.publisher.begin(source.name, source.began.at)
             tracks.append(track)
-        errands = Retention(settings, log).children()
+
+        def errands(session: Session) -> Sequence[ChildSpec]:
+            return (*Retention(settings, log).children(), *(Backlog(session, log).children() if backlog else ()))
+
         yield Session(services=services, supply=make_supply(services), tracks=tracks, errands=errands)
 
 

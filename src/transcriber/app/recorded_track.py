@@ -56,7 +56,7 @@ class RecordedTrack:
         self._speech.end()
         self._durable = Watermark(self.recording.durable)
         self._durable.end()
-        self.engine = TrackEngine(self.services.client)
+        self.engine = self.services.track_engine()
 
     def children(self) -> tuple[ChildSpec, ...]:
         """Return the one actor."""

@@ -46,6 +46,26 @@ class SilentLog:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionLog:
+    """A log whose lines name the session that they are about."""
+
+    log: Log
+    session: str
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Write a line."""
+        self.log.info(event, session=self.session, **fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Write a line."""
+        self.log.warning(event, session=self.session, **fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Write a line."""
+        self.log.error(event, session=self.session, **fields)
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentStatus:
     """A component as it is now, and how it got there. Times are the loop's own (`anyio.current_time`)."""
 

@@ -15,7 +15,7 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_remake import SessionRemake
 from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
-from transcriber.app.reporting import Log, Reporter
+from transcriber.app.reporting import Log, Reporter, SessionLog
 from transcriber.core import component_states as states
 from transcriber.core.composition import Composition, CompositionRules
 from transcriber.core.endpointing import EndpointingRules
@@ -41,9 +41,13 @@ class TrackReading:
 
 @dataclass(slots=True)
 class TrackEngine:
-    """The engine as one track has it, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound."""
+    """The engine as one track has it, with a stopwatch: `took` seconds of decoding for `audio` seconds of sound.
+
+    `urgency` is added to that of each decode: 0 for what is live.
+    """
 
     client: EngineClient
+    urgency: int = 0
     took: float = 0.0
     audio: float = 0.0
     waiting: int = 0
@@ -57,7 +61,7 @@ class TrackEngine:
     async def decode(self, request: DecodeRequest, *, urgency: int = 0) -> Hypothesis:
         """Decode as the client does."""
         with self._waiting():
-            hypothesis = await self.client.decode(request, urgency=urgency)
+            hypothesis = await self.client.decode(request, urgency=self.urgency + urgency)
         self.took += hypothesis.took
         self.audio += len(request.pcm) / SAMPLE_BYTES / RATE
         return hypothesis
@@ -87,6 +91,12 @@ class Services:
     publisher: Publisher
     reporter: Reporter
     client: EngineClient
+    urgency: int
+    """Added to that of each decode: 0 for what is live."""
+
+    def track_engine(self) -> TrackEngine:
+        """Return the engine for a track."""
+        return TrackEngine(self.client, self.urgency)
 
     async def restore(self, track: TrackName) -> Composition:
         """Return the composition of a track as the database knows it: where every life of a transcription begins."""
@@ -117,7 +127,13 @@ def composition_rules(settings: Settings) -> CompositionRules:
 
 
 async def open_services(
-    settings: Settings, log: Log, folder: SessionFolder, client: EngineClient, resources: AsyncExitStack
+    settings: Settings,
+    log: Log,
+    folder: SessionFolder,
+    client: EngineClient,
+    resources: AsyncExitStack,
+    *,
+    urgency: int = 0,
 ) -> Services:
     """Open what the tracks of a session will share; `resources` close it, and the folder.
 
@@ -126,6 +142,7 @@ async def open_services(
 
     """
     resources.callback(folder.close)
+    log = SessionLog(log, folder.id)
     # A third of what memory holds, so that it lasts while two disks hang.
     deadline = min(DEADLINE, settings.buffering.chunks * settings.buffering.chunk_size / SAMPLE_BYTES / RATE / 3)
     disk = Disk(deadline=deadline)
@@ -147,7 +164,7 @@ async def open_services(
     resources.callback(publisher.close)
     reporter = Reporter(log, publisher)
     return Services(
-        settings, log, folder, disk, original_disk, emergency, transcript, tally, publisher, reporter, client
+        settings, log, folder, disk, original_disk, emergency, transcript, tally, publisher, reporter, client, urgency
     )
 
 

@@ -10,18 +10,20 @@ from typing import Protocol
 
 import anyio
 
-from transcriber.actors.monitoring import Gauges, Monitoring
+from transcriber.actors.monitoring import Gauges
+from transcriber.adapters.session_folder import SessionFolder
+from transcriber.app.beside import beside
 from transcriber.app.engine import EngineSupply
 from transcriber.app.measuring import MeasuredTrack, Measuring
 from transcriber.app.notifying import Notifying
 from transcriber.app.reporting import cause
 from transcriber.app.services import Services
 from transcriber.core import component_states as states
-from transcriber.core.alert_rules import Limits
 from transcriber.errors import SourceError, StorageError, TranscriberError
-from transcriber.events import SessionStarted, StateChanged, Summary, TrackStarted
-from transcriber.supervision import ChildSpec, Heartbeat, LoopBlocked, Restart, Supervisor, Tree
+from transcriber.events import SessionStarted, Summary, TrackStarted
+from transcriber.supervision import ChildSpec, Supervisor, Tree
 from transcriber.supervision import events as supervised
+from transcriber.types import TrackName
 
 CLOSING = 10.0
 """Seconds to close a session after everything ended or was cancelled; a disk that hangs must not hold up the host."""
@@ -70,11 +72,16 @@ class Session:
     tracks: Sequence[AnyTrack]
     resumed: bool = False
     """Whether it was on disk before, and nothing is captured."""
-    errands: Sequence[ChildSpec] = ()
-    """What else is to be done once, beside the recording."""
+    own_engine: bool = True
+    """Whether it has an engine to itself. Else `supply` is that of another session, and its tracks are all it runs."""
+    errands: Callable[["Session"], Sequence[ChildSpec]] = lambda _: ()
+    """What is to be done once, beside the recording."""
     gauges: Gauges = field(default_factory=Gauges)
     summary: Summary | None = None
     failure: TranscriberError | None = None
+    captured: anyio.Event = field(default_factory=anyio.Event)
+    """Set once nothing more is captured: all that is left is to transcribe it."""
+    _capturing: set[TrackName] = field(init=False)
     _clean: bool = False  # whether the folder says that nothing is left to do
     _restarts: int = 0
     _measuring: Measuring = field(init=False)
@@ -83,6 +90,9 @@ class Session:
     _began: float = 0.0
 
     def __post_init__(self) -> None:
+        self._capturing = set() if self.resumed else {track.name for track in self.tracks}
+        if self.resumed:
+            self.captured.set()
         self._measuring = Measuring(
             services=self.services, tracks=self.tracks, restarts=lambda: self._restarts, timed=self.timed
         )
@@ -101,7 +111,7 @@ class Session:
         """
         self._began = anyio.current_time()
         services = self.services
-        services.log.info("session_opened", component="session", session=services.folder.id, resumed=self.resumed)
+        services.log.info("session_opened", component="session", resumed=self.resumed)
         async with anyio.create_task_group() as reports:
             reports.start_soon(services.reporter.run)
             try:
@@ -179,7 +189,7 @@ class Session:
     @property
     def remedy(self) -> str:
         """The command that finishes the session, wherever it is given."""
-        return f"transcriber resume {shlex.quote(str(self.services.folder.path.absolute()))}"
+        return remedy(self.services.folder)
 
     @contextmanager
     def _noting_failure(self) -> Generator[None]:
@@ -250,55 +260,15 @@ class Session:
             subtree(name=f"track {track.name}", start=partial(self._track_supervisor, track), significant=True)
             for track in self.tracks
         )
-        return (*tracks, subtree(name="services", start=self._services_supervisor))
+        services = subtree(name="services", start=self._services_supervisor)
+        return (*tracks, services) if self.own_engine else tuple(tracks)
 
     def _track_supervisor(self, track: AnyTrack) -> Supervisor:
         return self._supervisor(f"track {track.name}", track.children(), partial(self._track_event, track))
 
     def _services_supervisor(self) -> Supervisor:
-        always = partial(ChildSpec, restart=Restart.PERMANENT, essential=False)
-        children = (
-            # Before the engine, which takes its time to be ready.
-            always(name="heartbeat", start=partial(Heartbeat, self._loop_blocked, on_beat=self._measuring.beat)),
-            always(name="monitoring", start=self._monitoring),
-            *self._notifying.children(),
-            self.supply.child(),
-            *self.errands,
-        )
-        return self._supervisor("services", children, self._services_event)
-
-    def _monitoring(self) -> Monitoring:
-        given = self.services.settings.monitoring
-        return Monitoring(
-            measure=self._measuring.snapshot,
-            tell=self._tell_alert,
-            gauges=self.gauges,
-            limits=Limits(
-                memory=given.memory_threshold,
-                engine_memory=given.engine_memory_threshold,
-                cpu=given.cpu_threshold,
-                temperature=given.temperature_threshold,
-                buffer=given.buffer_threshold,
-                lag=given.lag_threshold,
-                write=given.write_threshold,
-                space=given.space_threshold,
-                lost=given.lost_threshold,
-                restarts=given.restart_threshold,
-                sustain=given.sustain,
-            ),
-            interval=given.interval,
-        )
-
-    def _tell_alert(self, change: StateChanged) -> None:
-        self.services.reporter.tell(change)
-        self._notifying.tell(change)
-
-    def _loop_blocked(self, blocked: LoopBlocked) -> None:
-        """Log what blocks the loop, from the watchdog's thread: the loop itself can tell nothing now."""
-        seconds = round(blocked.seconds, 3)
-        self.services.log.warning(
-            "loop_blocked", component="heartbeat", seconds=seconds, line=blocked.line, stack=blocked.calls
-        )
+        services = beside(self.services, self.supply, self._measuring, self.gauges, self._notifying)
+        return self._supervisor("services", (*services, *self.errands(self)), self._services_event)
 
     def _services_event(self, event: supervised.SupervisionEvent) -> None:
         self._report(event)
@@ -308,12 +278,21 @@ class Session:
     def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
         self._report(event, track)
         match event:
+            case supervised.ChildFinished(child="capture"):
+                self._capture_ended(track)
             case supervised.ChildGivenUp(child=child, error=error):
                 track.give_up(child, error)
-                if child != "capture":
+                if child == "capture":
+                    self._capture_ended(track)
+                else:
                     self.failure = self.failure or cause(error)
             case _:
                 pass
+
+    def _capture_ended(self, track: AnyTrack) -> None:
+        self._capturing.discard(track.name)
+        if not self._capturing:
+            self.captured.set()
 
     def _report(self, event: supervised.SupervisionEvent, track: AnyTrack | None = None) -> None:
         self._restarts += isinstance(event, supervised.ChildRestarting | supervised.ChildFellBack)
@@ -321,3 +300,8 @@ class Session:
             self.services.reporter.supervised(event)
         else:
             self.services.reporter.supervised(event, track.name, track.choices)
+
+
+def remedy(folder: SessionFolder) -> str:
+    """Return the command that finishes a session, wherever it is given."""
+    return f"transcriber resume {shlex.quote(str(folder.path.absolute()))}"

@@ -87,7 +87,7 @@ class Track:
         self._speech = Link(f"{self.name}.speech", AHEAD)
         self._original = keep_original(self.name, self.services, waits=not self.sources[0].live)
         self.durable = Watermark(self.recording.durable)
-        self.engine = TrackEngine(self.services.client)
+        self.engine = self.services.track_engine()
         self.holder.on_absent = self._tell_absent
 
     def children(self) -> tuple[ChildSpec, ...]:

@@ -12,10 +12,11 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskGroup
 
+from transcriber.app.engine import check_model
 from transcriber.app.opening import recording
 from transcriber.app.publisher import Subscription
 from transcriber.app.reporting import Log, SilentLog
-from transcriber.app.resuming import resuming
+from transcriber.app.resuming import reopened, repaired
 from transcriber.app.session import Session
 from transcriber.errors import TranscriberError
 from transcriber.events import GapFound, SegmentClosed, Summary
@@ -50,7 +51,9 @@ class Transcriber:
     brought to disk, but RuntimeError is raised.
 
     `resume` names the folder of a session to finish, in place of recording a new one. `duration` ends the captures
-    after so many seconds. `log` is a structlog logger, or anything like it.
+    after so many seconds. `log` is a structlog logger, or anything like it. With `backlog` it also does, beside its
+    recording, what the setting `session.backlog` says about sessions that earlier runs left unfinished in its folder;
+    a host that resumes them itself, or has several in one folder, would find them taken.
 
     Raises:
         ConfigError: a setting or a name is wrong.
@@ -68,11 +71,13 @@ class Transcriber:
         resume: Path | None = None,
         duration: float | None = None,
         log: Log | None = None,
+        backlog: bool = False,
     ) -> None:
         self._settings = settings or Settings()
         self._resume = resume
         self._duration = duration
         self._log = log or SilentLog()
+        self._backlog = backlog
         self._entry: _Entry | None = None
         self._session: Session | None = None
         self._failure: Exception | None = None
@@ -210,11 +215,12 @@ class Transcriber:
     @asynccontextmanager
     async def _open(self) -> AsyncGenerator[Session]:
         if self._resume is None:
-            async with recording(self._settings, self._log, self._duration) as session:
+            async with recording(self._settings, self._log, self._duration, backlog=self._backlog) as session:
                 yield session
             return
-        async with resuming(self._resume, self._settings, self._log) as (session, report):
-            self.repairs = tuple(report.actions)
+        await check_model(self._settings.engine)
+        async with repaired(self._resume) as found, reopened(found, self._settings, self._log) as session:
+            self.repairs = tuple(found.report.actions)
             yield session
 
     async def _leave(self, entry: _Entry, *, at_once: bool) -> None:

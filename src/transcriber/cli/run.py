@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import click
 
+from transcriber.app.reporting import Log
 from transcriber.app.transcriber import Transcriber
 from transcriber.cli import options
 from transcriber.cli.live import LiveRun
@@ -63,7 +64,11 @@ def command(
     """
     objectives = parse_objectives(require) if require else ()
     settings = options.load_settings(config, make_tracks(sources, fallbacks))
-    run = LiveRun(settings, lambda log: Transcriber(settings, duration=duration, log=log), objectives, settings.status)
+
+    def make(log: Log) -> Transcriber:
+        return Transcriber(settings, duration=duration, log=log, backlog=True)
+
+    run = LiveRun(settings, make, objectives, settings.status)
     anyio.run(run.run)
 
 

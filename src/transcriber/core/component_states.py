@@ -68,6 +68,18 @@ class Disk(StrEnum):
     """That fails too: what comes is a gap by name, and the transcription goes on from memory."""
 
 
+class Backlog(StrEnum):
+    """What became of the latest of the sessions that earlier runs left unfinished."""
+
+    EMPTY = "empty"
+    """None was found yet."""
+    REPAIRED = "repaired"
+    FINISHED = "finished"
+    """Its transcript is complete."""
+    LEFT = "left"
+    """It is as it was found, or repaired, and `resume` may finish it."""
+
+
 class Alert(StrEnum):
     """Whether a measurement is beyond its threshold."""
 
@@ -119,6 +131,14 @@ DISK: Final[Table[str]] = {
     Disk.LOST: frozenset({Disk.NORMAL, Disk.EMERGENCY}),
 }
 
+_NEXT: Final = frozenset({Backlog.REPAIRED, Backlog.LEFT})
+BACKLOG: Final[Table[str]] = {
+    Backlog.EMPTY: _NEXT,
+    Backlog.REPAIRED: _NEXT | {Backlog.FINISHED},
+    Backlog.FINISHED: _NEXT,
+    Backlog.LEFT: _NEXT,
+}
+
 ALERT: Final[Table[str]] = {
     Alert.NORMAL: frozenset({Alert.RAISED}),
     Alert.RAISED: frozenset({Alert.NORMAL}),
@@ -134,6 +154,8 @@ def component(name: str, at: float) -> StateMachine[str]:
             return StateMachine(ENGINE, Engine.STARTING, at)
         case "disk":
             return StateMachine(DISK, Disk.NORMAL, at)
+        case "backlog":
+            return StateMachine(BACKLOG, Backlog.EMPTY, at)
         case _:
             return StateMachine(ACTOR, Actor.STARTING, at)
 

@@ -22,6 +22,7 @@ CommitPolicy = Literal["agreement", "utterance"]
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 OutputFormat = Literal["text", "jsonl"]
+BacklogPolicy = Literal["finish", "repair", "leave"]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +66,14 @@ class Session(Section, frozen=True, kw_only=True):
             "limit.",
         ),
     ] = 0
+
+    backlog: Annotated[
+        BacklogPolicy,
+        Meta(
+            description="What `run` does beside its recording about sessions that a crash left in the folder: `finish` "
+            "repairs and transcribes them, `repair` only repairs, `leave` does nothing."
+        ),
+    ] = "finish"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be part of a folder's name on every platform."""
