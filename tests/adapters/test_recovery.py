@@ -133,7 +133,7 @@ def test_a_killed_session_becomes_whole_and_a_whole_one_is_not_changed(session):
     assert checked.findings == []
     assert checked.ok
     [ledger] = checked.tracks
-    assert (ledger.captured, ledger.gaps, ledger.coverage) == (END, START, Coverage(END, 30, 370, START))
+    assert (ledger.captured, ledger.gaps, ledger.coverage) == (END, [gap(0, START)], Coverage(END, 30, 370, START))
 
 
 def test_a_recovered_track_can_be_appended_to(session):

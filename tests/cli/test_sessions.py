@@ -355,6 +355,79 @@ def test_verify_names_a_sample_that_is_not_what_was_recorded(sessions, transcrib
     assert "  ! audio/them/000001.wav" in out
 
 
+def test_verify_tells_what_is_missing_when_and_why(transcriber):
+    _, out, _ = transcriber("sessions", "verify", "standup")
+    assert out.splitlines()[-2:] == [
+        "  me: 10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing (100.00% covered)",
+        "    missing 0.000-1.000 s: device",
+    ]
+
+
+def test_verify_as_json_adds_up_to_the_sample(sessions, transcriber):
+    code, out, _ = transcriber("sessions", "verify", "standup", "lecture", "--json")
+    assert code == 0
+    standup, lecture = json.loads(out)
+    assert (standup["id"], standup["folder"], standup["ok"]) == (STANDUP, str(sessions / STANDUP), True)
+    assert (lecture["repairs"], lecture["findings"]) == ([], [])
+    me = standup["tracks"][1]
+    assert me["transcribed"] + me["silence"] + me["missing"] == me["covered"] == me["captured"]
+    assert me["gaps"] == [{"start": 0, "end": RATE, "reason": "device"}]
+
+
+def damage_words(sessions, *, events: bool = False) -> None:
+    with sqlite3.connect(sessions / STANDUP / "transcript.db") as connection:
+        connection.execute("UPDATE words SET text = ' Evening.' WHERE seq = 2")
+        if events:
+            connection.execute("UPDATE events SET json = 'x' WHERE seq = 1")
+    connection.close()
+
+
+def test_repair_makes_a_damaged_session_whole_says_what_it_changed_and_leaves_it_complete(sessions, transcriber):
+    damage_words(sessions)
+    (sessions / STANDUP / "session.json").write_text("edited by hand")
+    assert transcriber("sessions", "verify", "standup")[0] == 1
+    code, out, _ = transcriber("sessions", "verify", "standup", "--repair")
+    first, second, verdict, *_ = out.splitlines()
+    assert code == 0
+    assert first.startswith(f"{STANDUP}: repaired: {sessions / STANDUP / 'session.json'}: damaged")
+    assert second.startswith(
+        f"{STANDUP}: repaired: {sessions / STANDUP / 'transcript.db'}: damaged; made anew from its"
+    )
+    assert verdict == f"{STANDUP}: ok"
+    assert (sessions / STANDUP / "clean").exists()
+    assert "Good morning." in transcriber("sessions", "show", "standup")[1]
+
+
+def test_repair_that_costs_a_part_of_the_transcript_leaves_it_to_resume(sessions, transcriber):
+    damage_words(sessions, events=True)
+    code, out, _ = transcriber("sessions", "verify", "standup", "--repair", "--json")
+    [verdict] = json.loads(out)
+    assert (code, verdict["ok"]) == (1, False)
+    assert "0 events are kept, and what followed is made again from the audio" in verdict["repairs"][0]
+    assert verdict["findings"][0] == "the session is unfinished: resume it"
+    assert not (sessions / STANDUP / "clean").exists()
+
+
+def test_repair_does_not_touch_what_is_whole_or_being_written(sessions, transcriber, talk):
+    before = {path: path.stat().st_mtime_ns for path in sessions.rglob("*") if path.is_file()}
+    code, out, _ = transcriber("sessions", "verify", "--repair", "lecture", "talk")
+    assert code == 1
+    assert f"{LECTURE}: ok" in out
+    assert "  ! the session is running: wait" in out
+    assert "repaired" not in out
+    assert {path: path.stat().st_mtime_ns for path in sessions.rglob("*") if path.is_file()} == before
+    assert talk.database.counts().segments == 1
+
+
+def test_repair_of_a_session_that_a_crash_left_whole_finds_it_complete(sessions, transcriber):
+    (sessions / LECTURE / "clean").unlink()
+    assert transcriber("sessions", "verify", "lecture")[0] == 1
+    assert (
+        transcriber("sessions", "verify", "lecture", "--repair")[:2] == transcriber("sessions", "verify", "lecture")[:2]
+    )
+    assert (sessions / LECTURE / "clean").exists()
+
+
 def test_search_finds_words_in_every_session(transcriber):
     code, out, _ = transcriber("sessions", "search", "PARSER")
     assert code == 0

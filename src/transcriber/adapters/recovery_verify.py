@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
+
 from transcriber.adapters import emergency_file
 from transcriber.adapters import recovery_emergency as emergency
 from transcriber.adapters import transcript_db_schema as schema
@@ -25,12 +27,12 @@ from transcriber.types import SAMPLE_BYTES, Coverage, Gap, GapReason, Position, 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedTrack:
-    """What became of a track: `captured` samples in all, of which `gaps` are missing from the recording."""
+    """What became of a track: `captured` samples in all; `gaps` are those that the transcript names as missing."""
 
     name: TrackName
     captured: Position
-    gaps: int
     coverage: Coverage
+    gaps: Sequence[Gap]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,17 @@ class VerifyReport:
         return not self.findings
 
 
-def verify(session: SessionFolder) -> VerifyReport:
+def verify(session: SessionFolder, state: SessionState | None = None) -> VerifyReport:
     """Check a session; `SessionFolder.view` is enough. Blocking: reads all of the audio.
+
+    `state` is the one to check it for, if that is not the one that it is in.
 
     Raises:
         StorageError: a file cannot be read, for another reason than that it is damaged.
 
     """
     findings: list[str] = []
-    state = state_of(session.path)
+    state = state or state_of(session.path)
     if state is not SessionState.CLEAN:
         findings.append(f"the session is {state}: " + ("wait" if state is SessionState.RUNNING else "resume it"))
     if session.fault is not None:
@@ -64,7 +68,7 @@ def verify(session: SessionFolder) -> VerifyReport:
         check = _TrackCheck(session, track, ended=state is SessionState.CLEAN)
         findings += check.run()
         extents[track] = check.extent
-    coverages: dict[TrackName, Coverage] = {}
+    ledgers = {track: VerifiedTrack(track, extent.durable, Coverage(), ()) for track, extent in extents.items()}
     try:
         with closing(schema.connect_to_read(session.database)) as connection:
             connection.execute("BEGIN")  # what is read is of one moment, also of a session that is being written
@@ -72,17 +76,13 @@ def verify(session: SessionFolder) -> VerifyReport:
             if schema.find_meta(connection, COPY) != sealed(session.manifest).decode():
                 findings.append(f"transcript.db: its copy of {FILE} is not the same")
             for track, extent in extents.items():
-                coverages[track] = _coverage(connection, track)
-                findings += _check_coverage(connection, track, extent, coverages[track])
+                ledgers[track] = _ledger(connection, track, extent.durable)
+                findings += _check_coverage(connection, extent, ledgers[track])
         findings += _check_held(session)
     except (sqlite3.DatabaseError, StorageError) as error:
         findings.append(f"transcript.db: {error}")
     findings += _check_emergencies(session)
-    ledgers = [
-        VerifiedTrack(track, extent.durable, _length(extent.gaps), coverages.get(track, Coverage()))
-        for track, extent in extents.items()
-    ]
-    return VerifyReport(ledgers, findings)
+    return VerifyReport(list(ledgers.values()), findings)
 
 
 class _TrackCheck:
@@ -176,47 +176,46 @@ def _check_database(connection: sqlite3.Connection, path: Path) -> Iterator[str]
         yield f"track {track}: {count} words are committed and in no segment"
 
 
-def _check_coverage(
-    connection: sqlite3.Connection, track: TrackName, extent: journal.Extent, coverage: Coverage
-) -> Iterator[str]:
-    durable = extent.durable
-    if coverage.position != durable:
-        yield f"track {track}: {durable} samples are recorded, {coverage.position} are accounted for"
-    query = 'SELECT start, "end" FROM gaps WHERE track = ? ORDER BY start'
-    named = [(Position(start), Position(end)) for start, end in connection.execute(query, (track,))]
-    for (_, end), (start, _) in pairwise(named):
-        if start < end:
-            yield f"track {track}: gaps overlap at {seconds(start)} s"
-    total = sum(min(end, coverage.position) - min(start, coverage.position) for start, end in named)
-    if total != coverage.missing:
-        yield f"track {track}: {coverage.missing} samples are counted as missing, {total} are named as gaps"
+def _check_coverage(connection: sqlite3.Connection, extent: journal.Extent, track: VerifiedTrack) -> Iterator[str]:
+    name, durable, covered = track.name, track.captured, track.coverage.position
+    if covered != durable:
+        yield f"track {name}: {durable} samples are recorded, {covered} are accounted for"
+    for before, after in pairwise(track.gaps):
+        if after.start < before.end:
+            yield f"track {name}: gaps overlap at {seconds(after.start)} s"
+    total = sum(min(gap.end, covered) - min(gap.start, covered) for gap in track.gaps)
+    if total != track.coverage.missing:
+        yield f"track {name}: {track.coverage.missing} samples are counted as missing, {total} are named as gaps"
     for gap in extent.gaps:
         if gap.reason is GapReason.DISK:
             continue  # it was heard, and transcribed from memory; a `state` said that it could not be kept
-        unnamed = _unnamed(gap.start, min(gap.end, coverage.position), named)
+        unnamed = _unnamed(gap.start, min(gap.end, covered), track.gaps)
         if unnamed > 0:
             where = f"from {seconds(gap.start)} s on"
-            yield f"track {track}: {unnamed} samples {where} are missing ({gap.reason}) and not named"
+            yield f"track {name}: {unnamed} samples {where} are missing ({gap.reason}) and not named"
     query = 'SELECT id FROM segments WHERE track = ? AND ("end" < start OR "end" > ?)'
-    for (name,) in connection.execute(query, (track, durable)):
-        yield f"segment {name}: ends outside the recording"
+    for (segment,) in connection.execute(query, (name, durable)):
+        yield f"segment {segment}: ends outside the recording"
 
 
-def _unnamed(start: Position, end: Position, named: Sequence[tuple[Position, Position]]) -> int:
-    """Return how many samples of `[start, end)` lie in none of the ranges."""
+def _unnamed(start: Position, end: Position, named: Sequence[Gap]) -> int:
+    """Return how many samples of `[start, end)` lie in none of the gaps."""
     left = end - start
-    for first, last in named[bisect_right(named, start, key=lambda gap: gap[1]) :]:
-        if first >= end:
+    for gap in named[bisect_right(named, start, key=lambda gap: gap.end) :]:
+        if gap.start >= end:
             break
-        left -= min(end, last) - max(start, first)
+        left -= min(end, gap.end) - max(start, gap.start)
     return left
 
 
-def _coverage(connection: sqlite3.Connection, track: TrackName) -> Coverage:
-    query = "SELECT position, transcribed, silence, missing FROM cursor WHERE track = ?"
-    row = connection.execute(query, (track,)).fetchone()
-    return Coverage(*row) if row else Coverage()
-
-
-def _length(gaps: Sequence[Gap]) -> int:
-    return sum(gap.end - gap.start for gap in gaps)
+def _ledger(connection: sqlite3.Connection, track: TrackName, captured: Position) -> VerifiedTrack:
+    cursor = "SELECT position, transcribed, silence, missing FROM cursor WHERE track = ?"
+    gaps = 'SELECT start, "end", reason FROM gaps WHERE track = ? ORDER BY start'
+    try:
+        row = connection.execute(cursor, (track,)).fetchone()
+        coverage = Coverage(*msgspec.convert(row, tuple[Position, int, int, int])) if row else Coverage()
+        rows = connection.execute(gaps, (track,)).fetchall()
+        named = [Gap(*gap) for gap in msgspec.convert(rows, list[tuple[Position, Position, GapReason]])]
+    except ValueError as error:
+        raise sqlite3.DatabaseError(f"a value of another kind than its column: {error}") from error
+    return VerifiedTrack(track, captured, coverage, named)

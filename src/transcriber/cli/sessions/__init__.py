@@ -1,4 +1,7 @@
-"""`transcriber sessions`: what was recorded, and what to do with it. Only `remove` and `prune` change anything."""
+"""`transcriber sessions`: what was recorded, and what to do with it.
+
+Only `remove`, `prune` and `verify --repair` change anything.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +16,8 @@ import msgspec
 
 from transcriber.adapters import export as files
 from transcriber.adapters import session_folder_index as index
+from transcriber.adapters.recovery_repair import repair as repair_session
+from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.recovery_verify import verify as verify_session
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionEntry, SessionState
@@ -21,7 +26,7 @@ from transcriber.adapters.transcript_db import TranscriptDatabase
 from transcriber.app.reading import read_document, read_originals, read_states, stem
 from transcriber.app.retention import retention_rules
 from transcriber.cli import options
-from transcriber.cli.sessions import overview, states
+from transcriber.cli.sessions import overview, states, verdicts
 from transcriber.cli.view import wording
 from transcriber.core.document import FORMATS
 from transcriber.core.stamps import clock
@@ -104,16 +109,29 @@ def export(config: Path | None, session: str, style: str, output: Path | None, t
 @command.command()
 @click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 @located
+@click.option("--repair", is_flag=True, help="Repair what is damaged first; what that costs is then for `resume`.")
+@as_json
 @click.pass_context
-def verify(ctx: click.Context, config: Path | None, sessions: tuple[str, ...]) -> None:
+def verify(ctx: click.Context, config: Path | None, sessions: tuple[str, ...], *, repair: bool, as_json: bool) -> None:
     """Check every checksum, position and count of each SESSION; exit 0 only if all hold."""
-    entries = [_find(config, session) for session in sessions]
-    sound = True
-    for entry in entries:
-        report = verify_session(SessionFolder.view(entry.path))
-        click.echo("\n".join(overview.verdict(entry, report)))
-        sound = sound and report.ok
-    ctx.exit(0 if sound else FAILED)
+    told: list[verdicts.Verdict] = []
+    for entry in [_find(config, session) for session in sessions]:
+        report, repairs = _verified(entry, repair=repair)
+        told.append(verdicts.verdict(entry, report, repairs))
+        if not as_json:
+            click.echo("\n".join(verdicts.lines(entry, report, repairs)))
+    if as_json:
+        _print_json(told)
+    ctx.exit(0 if all(verdict.ok for verdict in told) else FAILED)
+
+
+def _verified(entry: SessionEntry, *, repair: bool) -> tuple[VerifyReport, Sequence[str]]:
+    """Return what is wrong with a session, and what was repaired before; one that is being written is left alone."""
+    report = verify_session(SessionFolder.view(entry.path))
+    if not repair or report.ok or index.state_of(entry.path) is SessionState.RUNNING:
+        return report, ()
+    repairs = repair_session(entry.path)
+    return verify_session(SessionFolder.view(entry.path)), repairs
 
 
 @command.command()

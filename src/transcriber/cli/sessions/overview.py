@@ -6,7 +6,6 @@ from datetime import datetime
 import msgspec
 
 from transcriber.adapters.original_files import StoredOriginal
-from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.session_folder_index import SessionEntry
 from transcriber.cli.sessions import states
 from transcriber.cli.sessions.states import ChangeOverview, StateOverview
@@ -150,15 +149,6 @@ def transcript(document: Document) -> Iterator[str]:
                 yield wording.of_gap(track, gap)
             case _:
                 pass
-
-
-def verdict(entry: SessionEntry, report: VerifyReport) -> Iterator[str]:
-    """Yield the ledger of each track, and a line for each finding."""
-    yield f"{entry.id}: " + ("ok" if report.ok else wording.count(len(report.findings), "finding"))
-    for track in report.tracks:
-        yield f"  {track.name}: {account(track.captured, track.coverage)}"
-    for finding in report.findings:
-        yield f"  ! {finding}"
 
 
 def account(captured: int, coverage: Coverage) -> str:
