@@ -44,3 +44,10 @@ def test_where_nobody_waits_nothing_happens(environ):
     service.ready()
     service.alive()
     assert service.interval is None
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up(manager):
+    name, _ = manager
+    service = ServiceManager({"NOTIFY_SOCKET": name})
+    for _ in range(2000):
+        service.alive()

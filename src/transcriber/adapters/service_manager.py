@@ -34,4 +34,6 @@ class ServiceManager:
         # A name that begins with "@" is in the abstract namespace. A manager that is gone is no reason to stop.
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            # One that does not read must not hold up the loop: its socket holds ten datagrams.
+            sender.setblocking(False)  # noqa: FBT003 - its only parameter
             sender.sendto(state.encode(), address)
