@@ -173,21 +173,24 @@ def test_a_final_pass_that_heard_the_committed_words_and_no_more_adds_nothing():
     assert policy.final(spoken("a b c")) == ()
 
 
-def test_what_ended_before_the_next_pass_is_forgotten_but_not_its_time():
-    policy = LocalAgreement(spoken("yes no"))
+def test_what_ended_before_a_pass_is_not_what_it_hears_but_its_time_counts():
+    policy = LocalAgreement(spoken("yes no so"))
     end = policy.committed[-1].end
-    policy.final(spoken("yes no"))
-    policy.final([*spoken("yes no"), *spoken("so", start=end)])
-    policy.forget(Position(policy.committed[-1].end))
-    assert policy.committed == []
-    [again] = policy.final(spoken("so", start=end + 10))
-    assert again.start >= end + WORD
+    [again] = policy.final(spoken("so", start=end + 10), start=end)
+    assert again.start >= end
 
 
-def test_what_the_next_pass_hears_again_is_not_forgotten():
+def test_a_later_pass_may_begin_before_an_earlier_one():
     policy = LocalAgreement(spoken("a b c"))
-    policy.forget(policy.committed[1].start)
-    assert texts(policy.committed) == "b c"
+    policy.partial(spoken("c d", start=policy.committed[2].start), start=policy.committed[2].start)
+    assert texts(policy.final(spoken("a b c d"))) == "d"
+
+
+def test_no_more_committed_words_are_kept_than_a_pass_can_hear():
+    policy = LocalAgreement()
+    for number in range(200):
+        policy.final(spoken("a", start=number * RATE), start=Position(number * RATE))
+    assert 30 <= len(policy.committed) <= 31
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100))), st.integers(0, 100))
@@ -211,9 +214,9 @@ def test_spelling_ignores_case_marks_and_form(one, other):
 def test_a_word_that_is_not_stable_holds_up_those_after_it_until_it_is():
     policy = LocalAgreement()
     policy.partial(spoken("a b c"))
-    assert texts(policy.partial(spoken("a b c"), lambda word: word.text.strip() != "b")) == "a"
+    assert texts(policy.partial(spoken("a b c"), stable=lambda word: word.text.strip() != "b")) == "a"
     assert texts(policy.tail) == "b c"
-    assert texts(policy.partial(spoken("a b c"), lambda _: True)) == "b c"
+    assert texts(policy.partial(spoken("a b c"), stable=lambda _: True)) == "b c"
 
 
 @pytest.mark.parametrize("moved", [2 * DRIFT, FAR_DRIFT])

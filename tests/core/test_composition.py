@@ -727,16 +727,20 @@ def test_when_passes_do_not_agree_for_long_the_utterance_is_heard_alone():
     assert starts[-1] == since
 
 
-def test_while_words_are_committed_a_pass_begins_in_context():
-    track, record = Track().silence(9).say("a").silence(1).say(*"bcdefghijklmnopqr"), Record()
-    ear = Ear(track, record.restore())
-    starts = []
+def test_a_pass_over_an_open_utterance_begins_in_context_and_never_far_back():
+    track, record = Track().silence(9).say("a").silence(1).say(*"bcdefghijklmnopqrstuvwxyz"), Record()
+    ear = Ear(track, record.restore(rules := CompositionRules(reach=4 * RATE)))
+    passes = []
     while ear.heard < track.end - samples(0.6):
         ear.listen(samples(0.6))
-        starts += [task.start for task in compose(ear.composition, record, track.hear)]
-    assert len(record.texts) > 10
-    [start] = set(starts)
-    assert start < track.words[0].start
+        passes += compose(ear.composition, record, track.hear)
+    assert record.texts == [*"abcdefghijklmnopqrstuvwxyz"][: len(record.texts)]
+    assert len(record.texts) > 20
+    utterances = [track.words[0].start, track.words[1].start]
+    assert passes[0].start < utterances[0]
+    assert utterances[0] < passes[-1].start
+    assert any(task.start < utterances[1] < task.end for task in passes), "one utterance is the other's context"
+    assert all(task.end - task.start <= rules.reach for task in passes)
 
 
 def test_a_long_sound_before_the_utterance_does_not_make_a_pass_stretched():

@@ -21,8 +21,13 @@ FAR_DRIFT = 3 * DRIFT
 """How far a phrase may move: a word beside a long silence is sometimes placed at either end of it. One word alone that
 is so far away may as well be another of the same spelling."""
 
+LONGEST_PASS = 30 * RATE
+"""Samples that Whisper hears at most: no pass hears again what is further back."""
+
 LONGEST_OVERLAP = 5
 """Words at the end of the committed text that are compared with a hypothesis to find where it goes on."""
+
+_ORIGIN = Position(0)
 
 
 def spelling(word: Word) -> str:
@@ -75,18 +80,27 @@ def not_before(words: Sequence[Word], position: Position) -> tuple[Word, ...]:
 
 @dataclass(slots=True)
 class LocalAgreement:
-    """The commit policy of a track. `committed` is the newest text that is fixed, `tail` what may still change."""
+    """The commit policy of a track.
+
+    `committed` is the text that is fixed, as far back as a pass can hear; `tail` is what may still change.
+    """
 
     committed: list[Word] = field(default_factory=list[Word])
     tail: tuple[Word, ...] = ()
     _until: Position = Position(0)  # no word begins before it
 
-    def partial(self, hypothesis: Sequence[Word], stable: Callable[[Word], bool] | None = None) -> tuple[Word, ...]:
-        """Take a hypothesis for the utterance so far; return the words that are committed by it.
+    def partial(
+        self,
+        hypothesis: Sequence[Word],
+        *,
+        start: Position = _ORIGIN,
+        stable: Callable[[Word], bool] | None = None,
+    ) -> tuple[Word, ...]:
+        """Take what a pass that begins at `start` heard of the utterance so far; return the words that it commits.
 
         None is committed from the first on that is not `stable`, even if it is agreed on.
         """
-        words = continuation(hypothesis, self.committed)
+        words = continuation(hypothesis, self._heard_again(start))
 
         def agreed(now: Word, last: Word) -> bool:
             return spelling(now) == spelling(last) and (stable is None or stable(now))
@@ -94,17 +108,17 @@ class LocalAgreement:
         pairs = zip(words, self.tail, strict=False)
         return self._commit(words, sum(1 for _ in takewhile(lambda pair: agreed(*pair), pairs)))
 
-    def final(self, hypothesis: Sequence[Word]) -> tuple[Word, ...]:
-        """Take the hypothesis for the whole utterance; return its words after the last commit: all are committed."""
-        words = continuation(hypothesis, self.committed)
+    def final(self, hypothesis: Sequence[Word], *, start: Position = _ORIGIN) -> tuple[Word, ...]:
+        """Take what the last pass heard from `start` on; return its words after the last commit: all are committed."""
+        words = continuation(hypothesis, self._heard_again(start))
         return self._commit(words, len(words))
 
-    def forget(self, position: Position) -> None:
-        """Drop the committed words that ended before `position`: where a pass begins that will not hear them again.
+    def _heard_again(self, start: Position) -> Sequence[Word]:
+        """Return the committed words that a pass from `start` on hears again.
 
-        Kept, they would be taken for the same words said once more right after it.
+        Earlier ones would be taken for the same words said once more right after it.
         """
-        self.committed = [word for word in self.committed if word.end > position]
+        return [word for word in self.committed if word.end > start]
 
     def _commit(self, words: Sequence[Word], count: int) -> tuple[Word, ...]:
         placed = not_before(words, max(self._until, self.committed[-1].end if self.committed else self._until))
@@ -112,4 +126,5 @@ class LocalAgreement:
         self.committed.extend(fixed)
         if fixed:
             self._until = fixed[-1].end
+            self.committed = [word for word in self.committed if word.end > self._until - LONGEST_PASS]
         return fixed

@@ -13,6 +13,7 @@ hears again are recognised by place and spelling, and left as they were committe
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from itertools import pairwise
 
 from transcriber.core.agreement import LocalAgreement
 from transcriber.core.endpointing import Endpointing, EndpointingRules, Utterance
@@ -53,7 +54,9 @@ class CompositionRules:
     stubborn: int = 4 * RATE
     """Speech without a commit after which a pass begins with the open utterance, and with nothing before it."""
     context: int = 20 * RATE
-    """Length of a pass up to which it begins with earlier utterances."""
+    """Length of a final pass up to which it begins with earlier utterances."""
+    reach: int = 8 * RATE
+    """Length of a pass over an open utterance: the time that it takes is latency, and grows with it."""
     trim_after: int = 14 * RATE
     """Length from which an open utterance is closed up to the last committed end of a sentence."""
     trim_always: int = 22 * RATE
@@ -139,7 +142,7 @@ class Composition:
         """
         if self._waiting:
             head = self._waiting[0]
-            return self._pass(head.start, head.end, final=True) if isinstance(head, Utterance) else None
+            return self._final_pass(head) if isinstance(head, Utterance) else None
         since, voiced, now = self.endpointing.speaking_since, self.endpointing.voiced_until, self.endpointing.position
         if not self.rules.partials or since is None or voiced <= self._passed_voice:
             return None
@@ -151,16 +154,28 @@ class Composition:
         if now - max(since, self._open[-1].end if self._open else since) > self.rules.stubborn:
             # Passes do not agree. What is heard differently again and again in context is often clear alone.
             self._context = deque([since])
-        return self._pass(since, now, final=False)
+        self._remember(since, now)
+        return Pass(self._near(since, now), now, final=False, language=self.language.fixed)
 
-    def _pass(self, start: Position, end: Position, *, final: bool) -> Pass:
+    def _final_pass(self, utterance: Utterance) -> Pass:
+        self._remember(utterance.start, utterance.end)
+        return Pass(self._context[0], utterance.end, final=True, language=self.language.fixed)
+
+    def _remember(self, start: Position, end: Position) -> None:
+        """Keep where an utterance begins, as context of what ends at `end`; drop what is too far back for that."""
         context = self._context
         if not context or start > context[-1]:
             context.append(start)
         while len(context) > 1 and end - context[0] > self.rules.context:
             context.popleft()
-        self._policy.forget(context[0])
-        return Pass(context[0], end, final, self.language.fixed)
+
+    def _near(self, since: Position, now: Position) -> Position:
+        """Return where a pass over the open utterance begins: within `reach`, with an utterance or a committed word."""
+        nearest = now - self.rules.reach
+        if since < nearest:
+            borders = (Position((word.end + following.start) // 2) for word, following in pairwise(self._open))
+            return next((border for border in borders if border >= nearest), since)
+        return next(start for start in self._context if start >= nearest)
 
     # What an answer means
 
@@ -187,18 +202,21 @@ class Composition:
                 # What goes wrong in context rarely does alone: the next pass is over the utterance and nothing else.
                 self._context = deque([alone])
                 return []
-            return self._decided(words, hypothesis)
+            return self._decided(task, words, hypothesis)
         since = self._waiting[0].start if self._waiting else self.endpointing.speaking_since or task.start
         if not words or repetitive(hypothesis) or stretched(words, since):
             return []
-        entries = self._commit(self._policy.partial(words, lambda word: self._stable(word, task.end)))
+        entries = self._commit(
+            self._policy.partial(words, start=task.start, stable=lambda word: self._stable(word, task.end))
+        )
         return entries + self._trim(task, hypothesis.language) + self._partial()
 
-    def _decided(self, words: Sequence[Word], hypothesis: Hypothesis) -> list[Entry]:
+    def _decided(self, task: Pass, words: Sequence[Word], hypothesis: Hypothesis) -> list[Entry]:
         words = without_loops(words) if repetitive(hypothesis) else words
         if words:
             self.language.heard(hypothesis.language)
-        return self._finish(words, hypothesis.language, self._waiting[0].end)
+        fixed = self._policy.final(words, start=task.start)
+        return self._finish(fixed, hypothesis.language, self._waiting[0].end)
 
     def failed(self) -> list[Entry]:
         """Take the news that no engine can decode the final pass: what of it was not committed is a gap, by name."""
@@ -219,10 +237,10 @@ class Composition:
         entries = self.settle() + self._close(self.coverage.position, self._open, "")
         return _with_coverage(entries, self._cover(end, end))
 
-    def _finish(self, words: Sequence[Word], language: str, end: Position) -> list[Entry]:
+    def _finish(self, fixed: Sequence[Word], language: str, end: Position) -> list[Entry]:
         """Commit the last words of the oldest utterance, close its segment, and cover it up to `end`."""
         utterance = self._waiting.popleft()
-        entries = self._commit(self._policy.final(words))
+        entries = self._commit(fixed)
         said, self._open = self._open, list[Word]()
         if isinstance(utterance, Utterance) and utterance.continues:
             # Passes over the open utterance may have committed words beyond the place where it was cut later.
