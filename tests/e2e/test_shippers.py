@@ -100,7 +100,7 @@ def test_prometheus_scrapes_a_run_and_answers_for_its_lag(start, home, tmp_path)
     )
     arguments = ("run", "--source", "them=pcm:-?rate=16000&channels=1", "--model", "small", "--config", "scraped.toml")
     run = start(*arguments, stdin=silence.stdout)
-    run.until_told("status page: ")
+    run.until_told('"event":"status_page"')
     address = re.search(r"http://(127\.0\.0\.1:\d+)/", run.told)
     assert address
     config = {

@@ -1,5 +1,6 @@
 """The status page of `transcriber run`: there unless it is not wanted, and never in the way."""
 
+import json
 import re
 import signal
 import socket
@@ -15,6 +16,15 @@ def link_of(run) -> re.Match[str]:
     found = re.search(r"status page: (http://127\.0\.0\.1:\d+/)#?(\S*)", run.told)
     assert found
     return found
+
+
+def test_a_log_that_is_shipped_has_the_address_and_no_ticket(start):
+    run = start("run", "--source", f"file:{SPEECH}", "--model", "small", "--log-format", "json", "--format", "jsonl")
+    run.until_told('"event":"status_page"')
+    run.signal(signal.SIGINT)
+    lines = [json.loads(line) for line in run.end().stderr.splitlines()]
+    [told] = [line for line in lines if line["event"] == "status_page"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", told["url"])
 
 
 def test_the_link_that_is_told_opens_the_page_once_and_the_log_never_has_it(start, tmp_path):
@@ -37,7 +47,9 @@ def test_the_link_that_is_told_opens_the_page_once_and_the_log_never_has_it(star
 
 def test_programs_get_a_token_from_a_file_and_the_link_has_none(start, home):
     (home / "page.toml").write_text('[status]\ntoken_file = "token"\n')
-    run = start("run", "--source", f"file:{SPEECH}", "--model", "small", "--config", "page.toml")
+    run = start(
+        "run", "--source", f"file:{SPEECH}", "--model", "small", "--config", "page.toml", "--log-format", "console"
+    )
     address, ticket = link_of(run).groups()
     assert ticket == ""
     headers = {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}

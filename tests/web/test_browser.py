@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     )
     errors = (home / "errors").open("wb")
     process = subprocess.Popen(
-        [*RUN, "--source", "pcm:-?rate=16000&channels=1&format=s16le", "--format", "jsonl"],
+        [*RUN, "--source", "pcm:-?rate=16000&channels=1&format=s16le", "--format", "jsonl", "--log-format", "console"],
         stdin=feed.stdout,
         stdout=subprocess.DEVNULL,
         stderr=errors,

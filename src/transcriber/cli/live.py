@@ -56,7 +56,7 @@ class LiveRun:
                     async with transcriber:
                         tasks.start_soon(self._tell_manager)
                         if offer is not None:
-                            click.echo(f"status page: {offer.link}", err=True)
+                            self._tell_link(offer, log)
                             tasks.start_soon(page.serve, transcriber, offer, log)
                         for repair in transcriber.repairs:
                             click.echo(f"repaired: {repair}", err=True)
@@ -71,6 +71,15 @@ class LiveRun:
             # Lines of a log would tear the live view apart; what matters of them it shows itself.
             return _silence()
         return open_logger(style=logs.format, level=logs.level, file=logs.file)
+
+    def _tell_link(self, offer: page.Offer, log: Log) -> None:
+        """Tell people where the page is; a log gets no more than its address, for whoever has the link may enter."""
+        logs = self.settings.logs
+        json_lines = logs.format == "json" or (logs.format == "auto" and not sys.stderr.isatty())
+        if json_lines and not logs.file:
+            log.info("status_page", component="status", url=offer.address)
+        else:
+            click.echo(f"status page: {offer.link}", err=True)
 
     async def _obey(
         self, signals: AsyncIterator[Signals], transcriber: Transcriber, everything: anyio.CancelScope

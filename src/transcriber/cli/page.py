@@ -28,10 +28,15 @@ class Offer:
     """Whether only the link knows the token."""
 
     @property
+    def address(self) -> str:
+        """Where the page is, for those who have its token."""
+        host, port = self.listener.getsockname()
+        return f"http://{host}:{port}/"
+
+    @property
     def link(self) -> str:
         """Where the page is; whoever is the first to open it, enters."""
-        address, port = self.listener.getsockname()
-        return f"http://{address}:{port}/" + (f"#{self.access.ticket()}" if self.private else "")
+        return self.address + (f"#{self.access.ticket()}" if self.private else "")
 
 
 @contextmanager
