@@ -2,8 +2,9 @@
 
     python benchmarks/policy.py --audio speech.flac [--reference text.txt] [--model PATH] [--seconds 420]
 
-Runs the program's own composition over a recording, with real decodes, in simulated time: a partial pass takes
-`--decode` seconds and a final one 1.6 times as long. Passes over the same audio are decoded once, for all rows.
+Runs the program's own composition over a recording, with real decodes, in simulated time: a partial pass of 20 s takes
+`--decode` seconds, a shorter one less in proportion to what is encoded, and a final one 1.6 times as long. Passes over
+the same audio are decoded once, for all rows.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from faster_whisper.audio import decode_audio
 from faster_whisper.vad import get_vad_model
 
 from measuring import offline_model, percentile, reference_of, word_error_rate
-from transcriber.adapters.engine.whisper import LeanModel, Whisper
+from transcriber.adapters.engine.whisper import CONTEXT_EXTRA, LeanModel, Whisper
 from transcriber.core.composition import Composition, CompositionRules, Entry, Pass
 from transcriber.core.endpointing import WINDOW
 from transcriber.events import Committed, SegmentClosed
@@ -26,10 +27,13 @@ ROWS = {
     "finals of the utterance alone": CompositionRules(partials=False, context=0),
     "finals with up to 12 s before": CompositionRules(partials=False, context=12 * RATE),
     "finals with up to 20 s before": CompositionRules(partials=False),
-    "agreed: committed at once": CompositionRules(holdback=0, doubtful=0),
-    "agreed, and 0.2 s before the end": CompositionRules(doubtful=0),
-    "… and a probability of 0.3": CompositionRules(patience=NEVER),
-    "… or two seconds old (the default)": CompositionRules(),
+    "agreed: committed at once": CompositionRules(reach=20 * RATE, holdback=0, doubtful=0),
+    "agreed, and 0.2 s before the end": CompositionRules(reach=20 * RATE, doubtful=0),
+    "… and a probability of 0.3": CompositionRules(reach=20 * RATE, patience=NEVER),
+    "… or two seconds old": CompositionRules(reach=20 * RATE),
+    "… by passes that reach back 10 s": CompositionRules(reach=10 * RATE),
+    "… 8 s (the default)": CompositionRules(),
+    "… 6 s": CompositionRules(reach=6 * RATE),
 }
 
 
@@ -50,6 +54,11 @@ class Simulation:
         pcm = self._pcm[start * SAMPLE_BYTES : end * SAMPLE_BYTES]
         return self._whisper.decode(DecodeRequest(pcm, final, "en"))
 
+    def takes(self, task: Pass) -> float:
+        """Return the seconds that a pass takes."""
+        encoded = (task.end - task.start) / RATE + CONTEXT_EXTRA
+        return self.decode_time * encoded / (20 + CONTEXT_EXTRA) * (1.6 if task.final else 1.0)
+
     def run(self, rules: CompositionRules) -> tuple[str, list[float]]:
         """Return the text, and the commit latency of each word in seconds."""
         composition, texts, latencies = Composition(TrackName("track"), rules), list[str](), list[float]()
@@ -69,10 +78,16 @@ class Simulation:
 
         def begin(now: float) -> tuple[float, Pass] | None:
             enter(composition.settle(), now)
-            task = composition.next_pass(int(self.decode_time * RATE))
-            return task and (now + self.decode_time * (1.6 if task.final else 1.0), task)
+            nonlocal last
+            task = composition.next_pass(int(last * RATE))
+            if task is None:
+                return None
+            took = self.takes(task)
+            last = last if task.final else took
+            return now + took, task
 
         running: tuple[float, Pass] | None = None
+        last = 0.0  # seconds that the last partial pass took: the next does not begin sooner, as in the program
         for index, probability in enumerate(self.probabilities, start=1):
             now = index * WINDOW / RATE
             composition.feed([probability])
@@ -97,7 +112,7 @@ def main() -> None:
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--model")
     parser.add_argument("--seconds", type=float, default=1e6, help="take no more of the recording")
-    parser.add_argument("--decode", type=float, default=0.35, help="seconds that a partial pass takes")
+    parser.add_argument("--decode", type=float, default=0.7, help="seconds that a partial pass of 20 s takes")
     given = parser.parse_args()
     reference = reference_of(given.audio, given.reference)
     simulation = Simulation(given.audio, given.model or offline_model(), length=given.seconds, decode=given.decode)
