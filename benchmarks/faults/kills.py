@@ -203,7 +203,8 @@ class Case:
         environment = os.environ | {"TRANSCRIBER_TRANSCRIPTION__POLICY": self.given.policy, "HF_HUB_OFFLINE": "1"}
         environment |= {"TRANSCRIBER_STORAGE__EMERGENCY_SIZE": "1000000"}
         if spoilt and self.given.without:
-            environment |= {"PYTHONPATH": str(HERE / "without"), "WITHOUT": self.given.without, "PAUSE": str(PAUSE)}
+            path = os.pathsep.join([str(HERE / "without"), os.environ.get("PYTHONPATH", "")])
+            environment |= {"PYTHONPATH": path, "WITHOUT": self.given.without, "PAUSE": str(PAUSE)}
         return environment
 
     def _kill(self, command: list[str], after: float, name: str, *, starting: bool) -> Killed:
