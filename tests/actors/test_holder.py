@@ -171,6 +171,25 @@ async def test_a_source_that_hangs_is_opened_anew_and_its_late_answer_is_dropped
     await holder.close()
 
 
+async def test_what_the_computer_slept_through_is_a_gap_that_the_loops_own_clock_did_not_see():
+    slept = 0.0
+    holder = Holder(Queueing(1), Timeline(live=True), slept=lambda: slept)
+    await holder.open()
+    await read_for(holder, 3.0)
+    slept = 1_800.0
+    await read_for(holder, 3.0)
+    await holder.lose()
+    slept = 3_600.0
+    await holder.open()
+    await read_for(holder, 3.0)
+    gaps = [piece for piece in taken(holder) if isinstance(piece, Gap)]
+    assert [gap.reason for gap in gaps] == [GapReason.OVERLOAD, GapReason.DEVICE]
+    for gap in gaps:
+        assert gap.end - gap.start == pytest.approx(1_800 * RATE, abs=2 * BLOCK)
+    assert holder.timeline.position == pytest.approx((anyio.current_time() + slept) * RATE, abs=2 * BLOCK)
+    await holder.close()
+
+
 async def test_a_source_that_answers_is_not_asking_and_one_that_is_no_device_never_is():
     holder = Holder(ScriptedSource([tone(1, 1)]), Timeline(live=False))
     await holder.open()

@@ -5,7 +5,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from transcriber.adapters.disk import Disk, InlineDisk
+from transcriber.adapters.disk import STOOD_STILL, Disk, InlineDisk
 from transcriber.errors import StorageError
 
 pytestmark = pytest.mark.anyio
@@ -63,6 +63,18 @@ async def test_results_and_errors_come_back(kind):
     assert await disk.run(lambda: 8) == 8
     if isinstance(disk, Disk):
         await disk.close()
+
+
+async def test_a_deadline_that_passed_while_the_program_stood_still_does_not_count():
+    disk = Disk("test", deadline=0.5)
+    go = threading.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(disk.run, go.wait)
+        await anyio.wait_all_tasks_blocked()
+        time.sleep(0.5 + 2 * STOOD_STILL)  # noqa: ASYNC251 - as a process that is stopped
+        threading.Timer(0.1, go.set).start()
+    assert disk.statistics().hung == 0
+    await disk.close()
 
 
 async def test_a_cancelled_caller_leaves_and_the_call_is_made_all_the_same(disk):

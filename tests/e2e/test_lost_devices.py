@@ -1,8 +1,13 @@
 """Devices that vanish and return while the program runs, on a sound server of the test's own."""
 
+import signal
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+
+from transcriber.adapters import pulse_server
 
 pytestmark = [pytest.mark.rig, pytest.mark.model]
 
@@ -86,3 +91,25 @@ def test_a_sound_server_that_dies_is_waited_for_and_a_run_that_ends_without_it_s
     assert text(ended).count("fellow Americans") == 1
     assert ended.of("gap")[-1]["end"] == pytest.approx(ended.summary["captured"])
     assert_sound(ended, transcriber, session_of("server"))
+
+
+def test_a_program_that_was_stopped_calls_nobody_hung_and_names_what_it_missed(
+    own_rig, start, model, transcriber, session_of
+):
+    program = begin(start, model, "stopped", "--source", "them=loopback:speakers")
+    hear(own_rig, program, "speakers")
+    own_rig.play(SPEECH, "speakers")
+    processes = [psutil.Process(program.process.pid), *psutil.Process(program.process.pid).children(recursive=True)]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    time.sleep(pulse_server.HUNG + 6)  # that it stands still is what is tested
+    for process in reversed(processes):
+        process.send_signal(signal.SIGCONT)
+    hear(own_rig, program, "speakers")
+    program.signal()
+    ended = program.end()
+    assert ended.code == 0, ended.stderr
+    assert "failed" not in captures(ended)
+    assert ended.summary["restarts"] == 0
+    assert {gap["reason"] for gap in ended.of("gap")} == {"overload"}
+    assert_sound(ended, transcriber, session_of("stopped"))

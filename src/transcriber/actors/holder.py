@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -36,11 +36,17 @@ class Holder:
     """Why the track ends before its source did."""
     on_absent: Callable[[bool], object] = bool
     """Told when nobody feeds a source that works (True), and when somebody does again."""
+    slept: Callable[[], float] = float
+    """Tells the seconds that the computer slept since the track began, where the loop's clock did not count them."""
     _absent: bool = False
     _missing: SourceError | None = None  # why nothing is open
     _forsaken: bool = False  # the source hung, and is not closed yet
     _reading: anyio.CancelScope | None = None
     _stopped: anyio.Event = field(default_factory=anyio.Event)
+
+    def now(self) -> float:
+        """Return the time on the track's clock, which goes on while the computer sleeps."""
+        return anyio.current_time() + self.slept()
 
     async def open(self, source: Source | None = None) -> None:
         """Open the source, or another in its place; nothing happens if it is open already, or `stop` was called.
@@ -69,16 +75,16 @@ class Holder:
 
         """
         if self._stopped.is_set() or self.format is None or self._over():
-            self.outbox.extend(self.timeline.ended(anyio.current_time()))
+            self.outbox.extend(self.timeline.ended(self.now()))
             return False
         return await self._read() is not None
 
     async def wait(self) -> None:
         """Wait without a source until `stop`, or to the end of the track; then what is missing becomes a gap."""
-        with anyio.move_on_after(self.timeline.due(anyio.current_time())):
+        with anyio.move_on_after(self.timeline.due(self.now())):
             await self._stopped.wait()
         self.fault = NoDeviceError(f"{self.missing}; check the device, or name a --fallback")
-        self.outbox.extend(self.timeline.ended(anyio.current_time()))
+        self.outbox.extend(self.timeline.ended(self.now()))
 
     def stop(self) -> None:
         """End the capture in order: what was read is delivered, then the track ends."""
@@ -134,22 +140,22 @@ class Holder:
             await _close(source)
             raise
         before = self.source
-        self.timeline.interrupted(anyio.current_time())
+        self.timeline.interrupted(self.now())
         self._opened(source, form)
         await before.close()
 
     def _opened(self, source: Source, form: AudioFormat) -> None:
         self.source, self.format, self._missing, self._absent = source, form, None, False
-        self.outbox.extend(self.timeline.opened(form, anyio.current_time()))
+        self.outbox.extend(self.timeline.opened(form, self.now()))
 
     def _lost(self, error: DeviceLost | None = None) -> None:
         self._missing = error or self._missing
         self.format = None
-        self.timeline.interrupted(anyio.current_time())
+        self.timeline.interrupted(self.now())
 
     def _over(self) -> bool:
         """Whether the track is at its end, by its frames or, while there are none, by the clock."""
-        return self.timeline.wanted == 0 or (self._absent and self.timeline.due(anyio.current_time()) <= 0)
+        return self.timeline.wanted == 0 or (self._absent and self.timeline.due(self.now()) <= 0)
 
     async def _read(self) -> Reading | None:
         """Read once into `outbox`; return what it was, None at the end of the source or after `stop`."""
@@ -175,6 +181,7 @@ class Holder:
         self.fault = fault
         self.readings += 1
         if reading is not None:
+            reading = replace(reading, at=reading.at + self.slept())
             self.outbox.extend(self.timeline.feed(reading))
             self._tell_absent(reading)
         return reading

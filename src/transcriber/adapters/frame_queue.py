@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import anyio
 
+from transcriber.adapters.sleep import AwakeClock
 from transcriber.errors import SourceError
 from transcriber.types import AudioFormat, Reading
 
@@ -35,21 +36,22 @@ class FrameQueue:
         self._readings: deque[Reading] = deque()
         self._size = 0
         self._lost = 0
-        self._heard = time.monotonic()
+        self._clock = AwakeClock()
+        self._heard = self._clock.now()
         self._ended = False
         self._error: SourceError | None = None
 
     @property
     def silent(self) -> float:
-        """Seconds since frames came, whether there was room for them or not."""
-        return time.monotonic() - self._heard
+        """Seconds since frames came, whether there was room for them or not; while this process ran."""
+        return self._clock.now() - self._heard
 
     def put(self, pcm: bytes) -> None:
         """Hold frames; what finds no room is lost and counted."""
         with self._changed:
             if self._ended:
                 return
-            self._heard = time.monotonic()
+            self._heard = self._clock.now()
             if self._size + len(pcm) > self._capacity:
                 self._lost += len(pcm) // self.form.frame_bytes
                 return

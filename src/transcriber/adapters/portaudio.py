@@ -8,7 +8,6 @@ gone, and so does a negative answer. A change of the default device shows nowher
 """
 
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import anyio
 
 from transcriber.adapters.frame_queue import FrameQueue
+from transcriber.adapters.sleep import AwakeClock
 from transcriber.adapters.wasapi import default_endpoint, prioritise_this_thread
 from transcriber.core.device_choice import WITHOUT_DEVICE, choose
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError
@@ -134,7 +134,8 @@ class _Recording(threading.Thread):
         self._default = default
         self._stopped = threading.Event()
         self._outcome: FrameQueue | SourceError | None = None
-        self._looked = time.monotonic()
+        self._clock = AwakeClock()
+        self._looked = self._clock.now()
 
     async def read(self) -> Reading | None:
         """Return what the queue has. While the thread hangs in its driver nobody knows whether there is silence."""
@@ -161,7 +162,7 @@ class _Recording(threading.Thread):
 
     def _unseen(self) -> float:
         """Return the seconds since the thread looked for frames."""
-        return time.monotonic() - self._looked
+        return self._clock.now() - self._looked
 
     def run(self) -> None:
         """Record until the device is lost, or `close`."""
@@ -208,7 +209,7 @@ class _Recording(threading.Thread):
         block = int(self._options.block * queue.form.rate)
         looks = 0
         while not self._stopped.is_set():
-            self._looked = time.monotonic()
+            self._looked = self._clock.now()
             available = stream.get_read_available()
             if available < 0:
                 raise DeviceLost(f"{self.label} is gone: PortAudio's error {available}")

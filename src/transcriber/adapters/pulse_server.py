@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import pulsectl as untyped  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
+from transcriber.adapters.sleep import AwakeClock
 from transcriber.core.device_choice import WITHOUT_DEVICE
 from transcriber.errors import DeviceLost, NoDeviceError, SourceError
 from transcriber.types import SourceKind
@@ -123,14 +123,15 @@ class Watch(threading.Thread):
         self._silent = silent
         self._lost = lost
         self._done = threading.Event()
-        self._answered = time.monotonic()
+        self._clock = AwakeClock()
+        self._answered = self._clock.now()
         self.runs = True
         """Whether the device was running when the server was last asked: then it has frames to give."""
 
     @property
     def hung(self) -> bool:
         """Whether the server has not answered for too long."""
-        return time.monotonic() - self._answered > HUNG
+        return self._clock.now() - self._answered > HUNG
 
     def run(self) -> None:
         """Watch until the stream is lost, or `close`."""
@@ -143,7 +144,7 @@ class Watch(threading.Thread):
                     self.runs = _runs(pulse, self._stream)
                     if self.runs and self._silent() > SILENT:
                         raise DeviceLost(f"{self._stream.wanted.name} is lost: it runs, and nothing comes")  # noqa: TRY301 - told below, as the others
-                    self._answered = time.monotonic()
+                    self._answered = self._clock.now()
                     pulse.event_listen(timeout=LOOK)
         except DeviceLost as error:
             self._lost(error)

@@ -14,6 +14,7 @@ from transcriber.actors.holder import Holder
 from transcriber.adapters.guarded_recording import GuardedRecording
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
+from transcriber.adapters.sleep import SleepWatch
 from transcriber.app.backlog import Backlog
 from transcriber.app.engine import check_model, language_of, make_client, make_supply
 from transcriber.app.reporting import Log
@@ -99,7 +100,8 @@ async def _open_source(
     live = sources[0].live
     until = None if duration is None else Position(samples(duration))
     # Live tracks begin at the same moment; a file begins when it is open, at its own beginning.
-    holder = Holder(sources[0], Timeline(live=live, origin=now.at if live else None, until=until))
+    timeline = Timeline(live=live, origin=now.at if live else None, until=until)
+    holder = Holder(sources[0], timeline, slept=SleepWatch().slept)
     resources.push_async_callback(to_the_end, holder.close)
     await _open_first(holder, sources)
     began = now if live else _Now(anyio.current_time(), datetime.now(UTC))

@@ -13,6 +13,7 @@ from transcriber.adapters.guarded_transcript import GuardedTranscript
 from transcriber.adapters.recording import TrackRecording
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_remake import SessionRemake
+from transcriber.adapters.sleep import SleepWatch
 from transcriber.app.emergency import EmergencySpace
 from transcriber.app.publisher import Publisher
 from transcriber.app.reporting import Log, Reporter, SessionLog
@@ -160,7 +161,8 @@ async def open_services(
     transcript = GuardedTranscript(database, disk, held, emergency.disk, changed, newest=newest)
     resources.push_async_callback(to_the_end, transcript.close)
     tally = Tally()
-    publisher = Publisher(transcript, tally, anyio.current_time)
+    slept = SleepWatch().slept
+    publisher = Publisher(transcript, tally, lambda: anyio.current_time() + slept())
     resources.callback(publisher.close)
     reporter = Reporter(log, publisher)
     return Services(

@@ -194,7 +194,7 @@ class Track:
         """End the track in order after its capture failed for good: what was captured is kept and transcribed."""
         self._lost = NoDeviceError(f"track {self.name}: {brief(error)}; check the device, or name a --fallback")
         # There is room: nothing was captured for as long as the restarts took.
-        for piece in (*self.holder.outbox, *self.holder.timeline.ended(anyio.current_time())):
+        for piece in (*self.holder.outbox, *self.holder.timeline.ended(self.holder.now())):
             self._blocks.offer(piece)
         self._blocks.end()
 
