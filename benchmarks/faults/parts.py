@@ -45,7 +45,7 @@ class Run:
     environment: dict[str, str]
     events: list[tuple[float, dict]] = field(default_factory=list)
     struck: float | None = None
-
+    process: subprocess.Popen[str] | None = None
     code: int = 0
 
     def to_its_end(self, strike: Callable[[psutil.Process], None] | None, codes: Sequence[int] = (0,)) -> "Run":
@@ -53,6 +53,7 @@ class Run:
         with subprocess.Popen(
             self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
         ) as process:
+            self.process = process
             errors: list[str] = []
             reader = threading.Thread(target=lambda: errors.extend(process.stderr))
             reader.start()

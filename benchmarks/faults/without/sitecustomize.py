@@ -3,20 +3,24 @@
 WITHOUT=header: a WAV file's header is not set before each sync, only when the file is new.
 WITHOUT=cursor: the cursor moves in a transaction of its own, before that of the words that it covers.
 WITHOUT=journal: the journal vouches for samples before they are written.
+WITHOUT=monotonic: time is the wall clock's.
+WITHOUT=asleep: silence is believed also where nobody looked, and time passes for who could not look.
+WITHOUT=slept: nobody asks the clock that goes on while the computer sleeps.
 PAUSE: seconds between two steps that belong together, so that a kill at a random moment comes between them.
 """
 
 # ruff: noqa: SLF001 - it replaces what nobody else may touch
 
+import math
 import os
 import time
 import zlib
 from collections.abc import Sequence
 
-from transcriber.adapters import disk_files
+from transcriber.adapters import disk_files, sleep
 from transcriber.adapters.recording_writer import TrackWriter, following, joined
 from transcriber.adapters.transcript_db import TranscriptDatabase
-from transcriber.core import journal
+from transcriber.core import journal, timeline
 from transcriber.events import Envelope
 from transcriber.types import Block, Coverage, Gap, TrackName
 
@@ -69,5 +73,17 @@ def without_journal() -> None:
     TrackWriter.append = append
 
 
+def without_monotonic() -> None:
+    time.monotonic = time.time
+
+
+def without_asleep() -> None:
+    timeline.ASLEEP = sleep.GLANCE = math.inf
+
+
+def without_slept() -> None:
+    sleep.SleepWatch.slept = lambda _self: 0.0
+
+
 if step := os.environ.get("WITHOUT"):
-    {"header": without_header, "cursor": without_cursor, "journal": without_journal}[step]()
+    globals()[f"without_{step}"]()
