@@ -1,10 +1,12 @@
 """Cut each file of a session short, and turn single bits over: what is noticed, what is kept, what is whole again.
 
-    cd benchmarks && python -m faults.damage [--flips 1000] [--step 1024] [--seed 1] [--without journal|audio|emergency]
+    cd benchmarks && python -m faults.damage [--flips 1000] [--step 1024] [--seed 1] [--without PROTECTION]
 
 A finished session, and one killed while its disk failed, so that its emergency files hold a part of it. Each is
 damaged in a fresh copy: each file cut at each multiple of `--step` bytes, and `--flips` single bits anywhere. Then
-`verify`, recovery, recovery again, and `verify`. `--without` takes a protection away, to show that the bench can fail.
+`verify`, recovery, recovery again, and `verify`. `--without` takes a protection away, to show that the bench can fail:
+the checksums of `journal`, `audio`, `emergency`, `manifest`, `events` or `marks` (the table meta), or the comparison of
+the `tables` with the events. It exits with 1 if anything is wrong.
 Linux, with a C compiler; the sessions are made by two short runs with the model of the `offline` extra.
 """
 
@@ -26,13 +28,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from measuring import TRANSCRIBER, offline_model
-from transcriber.adapters import recovery_track
+from transcriber.adapters import recovery_track, session_folder_manifest, transcript_db_schema
 from transcriber.adapters.recording import read_extent, read_pieces
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import read_manifest
-from transcriber.core import journal, piece_codec, record_log, wav
+from transcriber.adapters.transcript_db_replay import Replay
+from transcriber.core import journal, piece_codec, record_log, transcript_entry, wav
 from transcriber.errors import StorageError
 from transcriber.types import Block, Position, TrackName
 
@@ -112,6 +115,10 @@ class Content:
         with closing(sqlite3.connect(session.database)) as database:
             rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}  # noqa: S608 - constants
         return cls(samples, rows)
+
+    def text(self) -> set[tuple]:
+        """Return the rows of the transcript without their numbers."""
+        return {row[1:] for table in ("segments", "words", "gaps") for row in self.rows[table]}
 
 
 @dataclass
@@ -208,7 +215,7 @@ def judge(original: Original, damage: Damage, copy: Path) -> Outcome:
     finally:
         session.close()
     if report.transcript_cut:
-        outcome.marks.append("transcript anew")
+        outcome.marks.append("transcript cut")
     left = [line for line in verify(SessionFolder.view(copy)).findings if not any(part in line for part in EXPECTED)]
     if left:
         outcome.marks.append("not sound")
@@ -239,6 +246,12 @@ def compare(original: Original, damage: Damage, copy: Path, outcome: Outcome, *,
         if unsaid := [name for name in gone if name not in kept]:
             outcome.marks.append("text lost")
             outcome.notes.append(f"the cursor is behind segments that are not there: {unsaid}")
+    texts = {table: {row[1:] for row in content.rows[table]} for table in ("segments", "words", "gaps")}
+    if invented := [
+        row for table, rows in texts.items() for row in rows - {r[1:] for r in original.content.rows[table]}
+    ]:
+        outcome.marks.append("wrong text")
+        outcome.notes.append(f"{len(invented)} rows of the transcript are not what was said")
     same = content == original.content and read_manifest(copy) == read_manifest(original.path)
     if not noticed and not same:
         tables = [table for table in TABLES if content.rows[table] != original.content.rows[table]]
@@ -286,14 +299,18 @@ COLUMNS = (
         "lost too much",
         "wrong samples",
         "text lost",
+        "wrong text",
     ),
-    *("transcript anew", "changed twice", "not sound", "refused", "crashed"),
+    *("transcript cut", "changed twice", "not sound", "refused", "crashed"),
 )
-WRONG = ("lost too much", "wrong samples", "text lost", "changed twice", "not sound", "crashed")
+WRONG = (
+    *("unnoticed, and it matters", "lost too much", "wrong samples", "text lost", "wrong text"),
+    *("changed twice", "not sound", "refused", "crashed"),
+)
 
 
-class _Anything(int):
-    """A checksum that is equal to every other."""
+class _Equal:
+    """Is equal to everything: a checksum that nobody looks at."""
 
     def __eq__(self, _other: object) -> bool:
         return True
@@ -301,7 +318,15 @@ class _Anything(int):
     def __ne__(self, _other: object) -> bool:
         return False
 
-    __hash__ = int.__hash__
+    __hash__ = object.__hash__
+
+
+class _Number(_Equal, int):
+    pass
+
+
+class _Text(_Equal, str):
+    __slots__ = ()
 
 
 class _NoChecksums:
@@ -309,7 +334,18 @@ class _NoChecksums:
 
     @staticmethod
     def crc32(*_: object) -> int:
-        return _Anything()
+        return _Number()
+
+
+WITHOUT = {
+    "journal": (journal, "zlib", _NoChecksums),
+    "audio": (recovery_track, "zlib", _NoChecksums),
+    "emergency": (record_log, "zlib", _NoChecksums),
+    "manifest": (session_folder_manifest, "_check", lambda _: _Text()),
+    "events": (transcript_entry, "zlib", _NoChecksums),
+    "marks": (transcript_db_schema, "zlib", _NoChecksums),
+    "tables": (Replay, "_differences", lambda *_: ()),
+}
 
 
 def main() -> None:
@@ -318,14 +354,13 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1_024)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--notes", type=int, default=3, help="details of each kind of damage")
-    parser.add_argument("--without", choices=("journal", "audio", "emergency"), help="checksums that are not looked at")
+    parser.add_argument("--without", choices=tuple(WITHOUT), help="a protection that is taken away")
     given = parser.parse_args()
     fast = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - only to be fast
     with tempfile.TemporaryDirectory(dir=fast) as folder:
         originals = {name: Original(path) for name, path in make_sessions(Path(folder)).items()}
         if given.without:
-            module = {"journal": journal, "audio": recovery_track, "emergency": record_log}[given.without]
-            module.zlib = _NoChecksums
+            setattr(*WITHOUT[given.without])
         counts: dict[str, Counter] = {}
         for name, original in originals.items():
             counts |= campaign(name, original, given, Path(folder))

@@ -244,6 +244,16 @@ def test_numbers_of_a_new_transcript_are_above_all_that_were_given(session):
         assert database.reserve().start > 1_000
 
 
+def test_a_schema_that_is_no_text_any_more_is_damage_as_any_other(session):
+    with closing(sqlite3.connect(session.database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET name = CAST(X'A0' AS TEXT), sql = 'x' WHERE name = 'gaps'")
+    with pytest.raises(StorageError, match="not what was written"):
+        TranscriptDatabase.view(session.database)
+    assert recover(session).transcript_cut
+    assert faults(session) == []
+
+
 def test_a_disk_that_fails_is_no_damage(session, monkeypatch):
     def fail(*_):
         error = sqlite3.OperationalError("disk I/O error")

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import zlib
 from pathlib import Path
+from typing import Any
 
 from transcriber.adapters import disk_files
 from transcriber.errors import StorageError
@@ -86,6 +87,17 @@ _NOT_DAMAGE = {
 """Errors that tell of the disk, or of others that use the file, and nothing about what is in it."""
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that raises no other errors than SQLite's own, whatever is in the file."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as sqlite3 has it
+        """Execute a statement, as `sqlite3.Connection` does."""
+        try:
+            return super().execute(*arguments)
+        except UnicodeDecodeError as error:  # a message that quotes a name which is no text any more
+            raise sqlite3.DatabaseError("its schema is damaged") from error
+
+
 def connect(path: Path, *, make: bool = True) -> sqlite3.Connection:
     """Open a database to write. With `make` it is made, for its owner alone, if it is not there.
 
@@ -105,7 +117,7 @@ def connect(path: Path, *, make: bool = True) -> sqlite3.Connection:
         raise disk_files.explain(error, path) from error
     with contextlib.ExitStack() as undo:
         # The thread that uses it is replaced when it hangs; never do two use it at once.
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = _connect(path, check_same_thread=False)
         undo.callback(connection.close)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -125,8 +137,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """
     with contextlib.ExitStack() as undo:
         try:
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+            connection = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
             undo.callback(connection.close)
             version = check_format(connection, path)
         except sqlite3.OperationalError as error:
@@ -144,8 +155,7 @@ def connect_to_repair(path: Path) -> sqlite3.Connection:
         sqlite3.OperationalError: it cannot be opened.
 
     """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    return _connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
 
 
 def scratch() -> sqlite3.Connection:
@@ -221,7 +231,7 @@ def find_meta(connection: sqlite3.Connection, key: str) -> str | None:
 def read_meta(path: Path, key: str) -> str | None:
     """Return a value of the table `meta` of a database that may be damaged, or not there; None if it cannot be read."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(_connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return get_meta(connection, key)
     except sqlite3.Error:
         return None
@@ -229,6 +239,10 @@ def read_meta(path: Path, key: str) -> str | None:
 
 def _meta_crc(key: str, value: str) -> int:
     return zlib.crc32(f"{key} {value}".encode())
+
+
+def _connect(database: Path | str, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3 has it
+    return sqlite3.connect(database, timeout=_BUSY_SECONDS, isolation_level=None, factory=_Connection, **options)
 
 
 def number(connection: sqlite3.Connection, query: str, *arguments: object) -> int:
