@@ -3,10 +3,11 @@
 `transcriber.core.wire` writes them as the JSON lines of `docs/events.md`; an embedding program gets these values.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from transcriber.types import Coverage, Gap, Position, Segment, TrackName, Word
+from transcriber.types import Coverage, Gap, GapReason, Position, Segment, TrackName, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class TrackSummary:
     words: int
     commit_latency: tuple[float, float, float] | None
     """p50, p95, p99 of seconds from a word's end to its commit; None without words, or where the pace is not real."""
+    missing_by: Mapping[GapReason, int] = field(default_factory=dict[GapReason, int])
+    """The samples of `coverage.missing`, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ async def test_what_could_not_be_stored_is_told_to_nobody(world):
         world.publisher.close()
     assert reasons(seen) == [0, 1]
     assert len(seen) == 2
-    assert world.tally.of(THEM).gaps == 0
+    assert world.tally.of(THEM).counts.gaps == 0
     assert world.tally.of(THEM).coverage == Coverage()
 
 
@@ -218,7 +218,7 @@ async def test_what_the_disk_stored_after_all_is_told_before_what_follows(open_w
         world.publisher.close()
     assert [type(envelope.event) for envelope in seen] == [GapFound, Partial, StateChanged]
     assert [envelope.seq for envelope in seen] == sorted({envelope.seq for envelope in seen})
-    assert world.tally.of(THEM).gaps == 1
+    assert world.tally.of(THEM).counts.gaps == 1
 
 
 async def test_a_publisher_that_is_cancelled_in_the_middle_tells_what_it_stored(world):
@@ -268,7 +268,7 @@ async def test_a_gap_that_is_stored_already_is_not_told_again_and_the_cursor_mov
         await world.publisher.publish(gap(0, 5), coverage=missing(6), track=THEM)
         world.publisher.close()
     assert len(seen) == 1
-    assert world.tally.of(THEM).gaps == 1
+    assert world.tally.of(THEM).counts.gaps == 1
     assert world.database.cursor(THEM) == world.tally.of(THEM).coverage == missing(6)
 
 
@@ -288,7 +288,7 @@ async def test_a_segment_is_stored_with_its_words_and_counted(world):
     await world.publisher.publish(SegmentClosed(segment), coverage=Coverage(Position(10), 10), track=THEM)
     assert list(world.database.segments()) == [segment]
     tally = world.tally.of(THEM)
-    assert (tally.words, tally.segments, tally.coverage.transcribed) == (1, 1, 10)
+    assert (tally.counts.words, tally.counts.segments, tally.coverage.transcribed) == (1, 1, 10)
 
 
 async def test_emitted_counts_from_the_position_0_of_the_track(world):

@@ -1,5 +1,7 @@
 """A session in which a part fails for good: what is kept, what is told, and by which error."""
 
+import dataclasses
+
 import anyio
 import pytest
 from msgspec.structs import replace
@@ -93,6 +95,21 @@ async def test_a_device_that_is_back_is_taken_back(play, settings_for):
     assert {found.gap.reason for found in of(GapFound, envelopes)} == {GapReason.DEVICE}
     assert changes_of("capture", envelopes)[-3:] == ["fallback", "waiting", "running"]
     assert transcriber.summary.restarts == 4
+
+
+async def test_the_ledger_of_a_session_that_is_resumed_is_that_of_the_whole(play, settings_for):
+    gone = DeviceLost("the headset is gone")
+    play([say(["one", "two"]), silence(1), *[gone] * 5, silence(9)], live=True)
+    settings = replace(settings_for("loopback"), supervision=Supervision(delay=0.0, probe_interval=0.5))
+    transcriber = Transcriber(settings, duration=4.0)
+    await run(transcriber)
+    [track] = transcriber.summary.tracks
+    assert (track.segments, track.words, track.gaps > 0) == (1, 2, True)
+    assert track.missing_by == {GapReason.DEVICE: track.coverage.missing}
+    again = Transcriber(settings, resume=transcriber.folder)
+    await run(again)
+    [resumed] = again.summary.tracks
+    assert resumed == dataclasses.replace(track, commit_latency=None)
 
 
 async def test_fallbacks_stand_in_in_order_and_give_way_again(play, settings_for):

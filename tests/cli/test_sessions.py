@@ -156,7 +156,9 @@ def test_list_says_where_it_looked_when_there_is_nothing(tmp_path, transcriber):
 def test_show_tells_what_became_of_the_audio_and_what_was_said(transcriber):
     code, out, _ = transcriber("sessions", "show", "standup")
     assert code == 0
-    assert "10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing (100.00% covered)" in out
+    assert (
+        "10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing: device 1.000 (100.00% covered)" in out
+    )
     assert out.splitlines()[-4:] == [
         "[00:00:00] me: [gap 00:00:00–00:00:01: device]",  # noqa: RUF001 - a range
         "[00:00:00] them: Good morning.",
@@ -174,6 +176,8 @@ def test_show_as_json_adds_up_to_the_sample(transcriber):
     for track in shown["samples"]:
         assert track["transcribed"] + track["silence"] + track["missing"] == track["covered"] == track["captured"]
         assert track["coverage"] == 1.0
+        assert sum(track["missing_by"].values()) == track["missing"]
+    assert [track["missing_by"] for track in shown["samples"]] == [{}, {"device": RATE}]
 
 
 @pytest.fixture
@@ -358,7 +362,7 @@ def test_verify_names_a_sample_that_is_not_what_was_recorded(sessions, transcrib
 def test_verify_tells_what_is_missing_when_and_why(transcriber):
     _, out, _ = transcriber("sessions", "verify", "standup")
     assert out.splitlines()[-2:] == [
-        "  me: 10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing (100.00% covered)",
+        "  me: 10.000 s captured = 4.000 transcribed + 5.000 silence + 1.000 missing: device 1.000 (100.00% covered)",
         "    missing 0.000-1.000 s: device",
     ]
 

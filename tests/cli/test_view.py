@@ -77,8 +77,9 @@ STARTED = SessionStarted(
 )
 GAP = GapFound(ME, Gap(Position(62 * RATE), Position(65 * RATE), GapReason.DEVICE))
 LOST = StateChanged("capture", "running", "fallback", "the headset is gone", ME)
+COVERAGE = Coverage(Position(60 * RATE), 40 * RATE, 17 * RATE, 3 * RATE)
 SUMMARY = Summary(
-    (TrackSummary(THEM, 60 * RATE, Coverage(Position(60 * RATE), 40 * RATE, 17 * RATE, 3 * RATE), 1, 2, 30, None),),
+    (TrackSummary(THEM, 60 * RATE, COVERAGE, 1, 2, 30, None, {GapReason.DEVICE: 3 * RATE}),),
     complete=True,
     elapsed=61.2,
     real_time_factor=0.21,
@@ -128,7 +129,7 @@ async def test_plain_puts_the_transcript_on_stdout_and_the_rest_beside_it(writer
     assert "2026-11-23T09-15-02Z-standup" in session
     assert state == "[00:01:06] [capture (me): running → fallback: the headset is gone]"
     assert "30 words in 2 segments" in summary
-    assert "1 gap (3.0 s missing)" in summary
+    assert "1 gap (3.0 s missing: device 3.0)" in summary
 
 
 async def test_a_line_is_there_before_the_next_event(writer):

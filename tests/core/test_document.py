@@ -147,6 +147,7 @@ def test_json_is_one_object_with_all_there_is():
             "samples": {
                 "captured": 1_600_000, "covered": 1_440_000,
                 "transcribed": 800_000, "silence": 592_000, "missing": 48_000,
+                    "missing_by": {"device": 56_000},
             },
         }
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 import pytest
 
-from transcriber.core.tally import Tally
+from transcriber.core.tally import Counts, Tally, missing_by
 from transcriber.events import Committed, Envelope, GapFound, Partial, SegmentClosed, StateChanged, TrackSummary
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
@@ -19,9 +19,27 @@ def test_words_segments_and_gaps_are_counted_for_each_track():
     gap = Gap(Position(0), Position(5), GapReason.DEVICE)
     take(tally, Committed(THEM, WORDS), SegmentClosed(segment), GapFound(THEM, gap), GapFound(ME, gap))
     take(tally, Partial(ME, Position(0), "x"), StateChanged("lag", "normal", "alert", "", ME))
-    them, me = tally.of(THEM), tally.of(ME)
-    assert (them.words, them.segments, them.gaps) == (2, 1, 1)
-    assert (me.words, me.segments, me.gaps) == (0, 0, 1)
+    take(tally, StateChanged("session", "recording", "finishing", ""))
+    assert tally.of(THEM).counts == Counts(segments=1, words=2, gaps=1, missing={GapReason.DEVICE: 5})
+    assert tally.of(ME).counts == Counts(gaps=1, missing={GapReason.DEVICE: 5})
+
+
+def test_what_is_missing_adds_up_by_reason():
+    tally = Tally()
+    gaps = [
+        Gap(Position(start), Position(end), reason)
+        for start, end, reason in (
+            (0, 5, GapReason.DEVICE),
+            (9, 10, GapReason.DISK),
+            (20, 27, GapReason.DEVICE),
+        )
+    ]
+    tally.restore(THEM, Coverage(Position(100), 0, 0, 100), Counts(3, 4, 1, {GapReason.DISK: 100}))
+    take(tally, *(GapFound(THEM, gap) for gap in gaps))
+    assert missing_by(gaps) == {GapReason.DEVICE: 12, GapReason.DISK: 1}
+    summary = tally.of(THEM).summary(THEM, 200, timed=False)
+    assert summary.missing_by == {GapReason.DEVICE: 12, GapReason.DISK: 101}
+    assert (summary.segments, summary.words, summary.gaps, summary.coverage.missing) == (3, 4, 4, 100)
 
 
 def test_the_latency_of_a_commit_is_from_the_end_of_each_word():

@@ -49,6 +49,7 @@ def track_summaries(draw):
         Coverage(Position(covered), transcribed, silence, missing),
         *draw(st.tuples(counts, counts, counts)),
         draw(st.none() | st.tuples(*[st.floats(0, 100)] * 3)),
+        draw(st.dictionaries(st.sampled_from(GapReason), counts)),
     )
 
 
@@ -147,6 +148,21 @@ def test_the_latency_of_a_run_is_that_of_its_slowest_track():
     line = summary_line(tracks)
     assert [line["commit_p50"], line["commit_p95"], line["commit_p99"]] == [1.0, 2.5, 3.0]
     assert [entry["commit_p95"] for entry in line["tracks"]] == [2.0, 2.5, None]
+
+
+def test_what_is_missing_is_told_by_reason():
+    def track(name: str, missing: dict[GapReason, int]) -> TrackSummary:
+        return TrackSummary(TrackName(name), 0, Coverage(), 0, 0, 0, None, missing)
+
+    line = summary_line(
+        (track("a", {GapReason.DEVICE: 16_000}), track("b", {GapReason.DEVICE: 8_000, GapReason.DISK: 1}))
+    )
+    assert line["missing_by"] == {"device": 1.5, "disk": 0.0}
+    assert line["samples"]["missing_by"] == {"device": 24_000, "disk": 1}
+    assert [entry["samples"]["missing_by"] for entry in line["tracks"]] == [
+        {"device": 16_000},
+        {"device": 8_000, "disk": 1},
+    ]
 
 
 def test_coverage_is_a_share_of_what_was_captured_and_full_only_if_it_is_all():

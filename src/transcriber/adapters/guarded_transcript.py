@@ -19,6 +19,7 @@ from transcriber.adapters.transcript_db import RESERVED, TranscriptDatabase
 from transcriber.core.backoff import Backoff
 from transcriber.core.component_states import Disk
 from transcriber.core.past import Past
+from transcriber.core.tally import Counts
 from transcriber.core.transcript_entry import Entry
 from transcriber.errors import StorageError
 from transcriber.events import track_of
@@ -148,6 +149,14 @@ class GuardedTranscript:
             if track == about:
                 past = past.then(event, entry.coverage)
         return past
+
+    async def told(self, track: TrackName) -> Counts:
+        """Return how much was told of a track."""
+        counts = await self._run(partial(self._database.told, track))
+        for envelope in (one.entry.envelope for one in self._waiting):
+            if envelope is not None and track_of(envelope.event) == track:
+                counts = counts.then(envelope.event)
+        return counts
 
     async def come_home(self) -> bool:
         """Store what waits where it belongs; return whether all of it is there now."""

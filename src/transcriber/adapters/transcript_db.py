@@ -15,6 +15,7 @@ from typing import Self
 from transcriber.adapters import transcript_db_changes as changes
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.core.past import Past
+from transcriber.core.tally import Counts, missing_by
 from transcriber.core.transcript_entry import Entry
 from transcriber.errors import StorageError
 from transcriber.types import Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
@@ -198,6 +199,12 @@ class TranscriptDatabase:
                     for table in ("segments", "words", "gaps", "events")
                 )
             )
+
+    def told(self, track: TrackName) -> Counts:
+        """Return how much was told of a track."""
+        counts = self.counts(track)
+        gaps = (gap for _, gap in self.gaps(track))
+        return Counts(counts.segments, counts.words, counts.gaps, missing_by(gaps))
 
     def _has_index(self) -> bool:
         with self._reading() as connection:

@@ -103,7 +103,7 @@ class Services:
         """Return the composition of a track as the database knows it: where every life of a transcription begins."""
         rules = composition_rules(self.settings)
         past = await self.transcript.past(track, rules.context)
-        self.tally.cover(track, past.coverage)
+        self.tally.restore(track, past.coverage, await self.transcript.told(track))
         language = self.settings.engine.language
         return Composition(track, rules, past, LanguageVote(None if language == "auto" else language))
 

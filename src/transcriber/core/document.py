@@ -12,6 +12,7 @@ from transcriber.core.ledger import Samples, share
 from transcriber.core.lines import WordLine
 from transcriber.core.stamps import gap_note
 from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt
+from transcriber.core.tally import missing_by
 from transcriber.core.wire import encode
 from transcriber.events import Envelope, GapFound, SegmentClosed
 from transcriber.types import RATE, Coverage, Gap, GapReason, Position, Segment, SegmentId, TrackName, seconds
@@ -71,6 +72,10 @@ class Document:
     def gaps(self) -> Sequence[tuple[TrackName, Gap]]:
         """The gaps, by time."""
         return [(entry.event.track, entry.event.gap) for entry in self.entries if isinstance(entry.event, GapFound)]
+
+    def missing_by(self, track: TrackName) -> dict[GapReason, int]:
+        """Return the samples of a track's gaps, by reason."""
+        return missing_by(gap for of, gap in self.gaps if of == track)
 
 
 def to_txt(document: Document) -> str:
@@ -176,7 +181,7 @@ def to_json(document: Document) -> str:
         document.title,
         document.started,
         document.model,
-        [_json_track(track) for track in document.tracks],
+        [_json_track(document, track) for track in document.tracks],
         [
             JsonSegment(
                 one.id,
@@ -194,7 +199,7 @@ def to_json(document: Document) -> str:
     return msgspec.json.format(msgspec.json.encode(value)).decode() + "\n"
 
 
-def _json_track(track: DocumentTrack) -> JsonTrack:
+def _json_track(document: Document, track: DocumentTrack) -> JsonTrack:
     coverage = track.coverage
     return JsonTrack(
         track.name,
@@ -205,7 +210,14 @@ def _json_track(track: DocumentTrack) -> JsonTrack:
         seconds(coverage.silence),
         seconds(coverage.missing),
         share(coverage.position, track.captured),
-        Samples(track.captured, coverage.position, coverage.transcribed, coverage.silence, coverage.missing),
+        Samples(
+            track.captured,
+            coverage.position,
+            coverage.transcribed,
+            coverage.silence,
+            coverage.missing,
+            document.missing_by(track.name),
+        ),
     )
 
 

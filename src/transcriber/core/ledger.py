@@ -1,12 +1,13 @@
 """The ledger: what became of every captured sample, as `summary` lines carry it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
 
 from msgspec import Struct, structs
 
 from transcriber.events import TrackSummary
-from transcriber.types import Coverage, Position, TrackName, seconds
+from transcriber.types import Coverage, GapReason, Position, TrackName, seconds
 
 COVERAGE_STEPS = 10_000
 """Coverage is cut, not rounded, to this many steps: 1.0 means every sample, never nearly every one."""
@@ -20,6 +21,8 @@ class Samples(Struct, frozen=True):
     transcribed: int
     silence: int
     missing: int
+    missing_by: dict[GapReason, int] = {}
+    """`missing` by the reason of its gaps."""
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
@@ -33,6 +36,7 @@ class Ledger(Struct, frozen=True, kw_only=True):
     transcribed: float
     silence: float
     missing: float
+    missing_by: dict[GapReason, float] = {}
     coverage: float
     samples: Samples
     gaps: int
@@ -51,6 +55,7 @@ def tally(tracks: Sequence[TrackSummary]) -> Ledger:
         sum(track.coverage.transcribed for track in tracks),
         sum(track.coverage.silence for track in tracks),
         sum(track.coverage.missing for track in tracks),
+        dict(sum((Counter(track.missing_by) for track in tracks), Counter[GapReason]())),
     )
     p50, p95, p99 = _slowest(tracks)
     return Ledger(
@@ -59,6 +64,7 @@ def tally(tracks: Sequence[TrackSummary]) -> Ledger:
         transcribed=seconds(samples.transcribed),
         silence=seconds(samples.silence),
         missing=seconds(samples.missing),
+        missing_by={reason: seconds(count) for reason, count in samples.missing_by.items()},
         coverage=share(samples.covered, samples.captured),
         samples=samples,
         gaps=sum(track.gaps for track in tracks),
@@ -108,6 +114,7 @@ class TrackLedger(Ledger, frozen=True, kw_only=True):
             segments=self.segments,
             words=self.words,
             commit_latency=None if p50 is None or p95 is None or p99 is None else (p50, p95, p99),
+            missing_by=counts.missing_by,
         )
 
 

@@ -233,6 +233,7 @@ class SummaryLine(LineOfSession, frozen=True, kw_only=True):
     transcribed: float
     silence: float
     missing: float
+    missing_by: dict[GapReason, float] = {}
     coverage: float
     samples: Samples
     gaps: int

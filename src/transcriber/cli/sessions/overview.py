@@ -1,6 +1,6 @@
 """What there is to say about a session: as JSON for programs, and as lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,7 +16,7 @@ from transcriber.core.lines import MEGABYTE
 from transcriber.core.session_states import SessionStates
 from transcriber.core.stamps import clock
 from transcriber.events import GapFound, SegmentClosed
-from transcriber.types import Coverage, seconds
+from transcriber.types import Coverage, GapReason, seconds
 
 
 class TrackOverview(msgspec.Struct, frozen=True):
@@ -51,6 +51,7 @@ class TrackSamples(msgspec.Struct, frozen=True):
     transcribed: int
     silence: int
     missing: int
+    missing_by: dict[GapReason, int]
     coverage: float
 
 
@@ -102,7 +103,7 @@ def detail(
     """Return a session with its figures and its states."""
     return SessionDetail(
         overview(entry),
-        [_samples(track) for track in document.tracks],
+        [_samples(track, document.missing_by(track.name)) for track in document.tracks],
         [_original(original) for original in originals],
         len(document.segments),
         sum(len(segment.words) for segment in document.segments),
@@ -132,7 +133,8 @@ def heading(entry: SessionEntry, document: Document, originals: Sequence[StoredO
     yield f"  model    {manifest.model}, language {manifest.language or 'auto'}"
     for track, known in zip(manifest.tracks, document.tracks, strict=True):
         device = f" on {track.device}" if track.device else ""
-        yield f"  track    {track.name}: {track.source}{device}; {account(known.captured, known.coverage)}"
+        missing = document.missing_by(known.name)
+        yield f"  track    {track.name}: {track.source}{device}; {account(known.captured, known.coverage, missing)}"
     for kept in originals:
         length, files = f"{seconds(kept.length):.3f} s", wording.count(kept.files, "file")
         forms = " and ".join(map(str, kept.formats)) or "an unknown format"
@@ -151,12 +153,13 @@ def transcript(document: Document) -> Iterator[str]:
                 pass
 
 
-def account(captured: int, coverage: Coverage) -> str:
+def account(captured: int, coverage: Coverage, missing_by: Mapping[GapReason, int]) -> str:
     """Return where captured samples went, in seconds that people can add up."""
+    reasons = f": {wording.of_reasons(missing_by, digits=3)}" if missing_by else ""
     parts = [
         f"{seconds(coverage.transcribed):.3f} transcribed",
         f"{seconds(coverage.silence):.3f} silence",
-        f"{seconds(coverage.missing):.3f} missing",
+        f"{seconds(coverage.missing):.3f} missing{reasons}",
     ]
     if ahead := captured - coverage.position:
         parts.append(f"{seconds(ahead):.3f} not transcribed yet")
@@ -179,7 +182,7 @@ def _original(kept: StoredOriginal) -> OriginalOverview:
     return OriginalOverview(kept.track, formats, seconds(kept.length), kept.files, kept.size)
 
 
-def _samples(track: DocumentTrack) -> TrackSamples:
+def _samples(track: DocumentTrack, missing_by: dict[GapReason, int]) -> TrackSamples:
     coverage = track.coverage
     return TrackSamples(
         track.name,
@@ -188,5 +191,6 @@ def _samples(track: DocumentTrack) -> TrackSamples:
         coverage.transcribed,
         coverage.silence,
         coverage.missing,
+        missing_by,
         share(coverage.position, track.captured),
     )

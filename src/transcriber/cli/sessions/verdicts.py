@@ -9,6 +9,7 @@ from transcriber.adapters.session_folder_index import SessionEntry
 from transcriber.cli.sessions.overview import account
 from transcriber.cli.view import wording
 from transcriber.core.ledger import share
+from transcriber.core.tally import missing_by
 from transcriber.types import GapReason, seconds
 
 
@@ -56,7 +57,7 @@ def lines(entry: SessionEntry, report: VerifyReport, repairs: Sequence[str]) -> 
         yield f"{entry.id}: repaired: {repair}"
     yield f"{entry.id}: " + ("ok" if report.ok else wording.count(len(report.findings), "finding"))
     for track in report.tracks:
-        yield f"  {track.name}: {account(track.captured, track.coverage)}"
+        yield f"  {track.name}: {account(track.captured, track.coverage, missing_by(track.gaps))}"
         for gap in track.gaps:
             yield f"    missing {seconds(gap.start):.3f}-{seconds(gap.end):.3f} s: {gap.reason}"
     for finding in report.findings:

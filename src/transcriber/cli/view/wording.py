@@ -1,9 +1,11 @@
 """Events in words, the same in every view for people."""
 
+from collections.abc import Mapping
+
 from transcriber.core.ledger import tally
 from transcriber.core.stamps import clock, gap_note
 from transcriber.events import SessionStarted, StateChanged, Summary
-from transcriber.types import Gap, Segment, TrackName, samples, seconds
+from transcriber.types import Gap, GapReason, Segment, TrackName, samples, seconds
 
 
 def of_session(event: SessionStarted) -> str:
@@ -39,8 +41,8 @@ def of_summary(event: Summary) -> str:
         f"{ledger.captured:.1f} s captured, {ledger.coverage:.2%} covered",
     ]
     if ledger.gaps:
-        missing = seconds(ledger.samples.missing)
-        parts.append(f"{count(ledger.gaps, 'gap')} ({missing:.1f} s missing)")
+        reasons = of_reasons(ledger.samples.missing_by, digits=1)
+        parts.append(f"{count(ledger.gaps, 'gap')} ({ledger.missing:.1f} s missing: {reasons})")
     if ledger.commit_p50 is not None and ledger.commit_p95 is not None:
         parts.append(f"commit latency p50 {ledger.commit_p50:.2f} s, p95 {ledger.commit_p95:.2f} s")
     if event.restarts:
@@ -48,6 +50,16 @@ def of_summary(event: Summary) -> str:
     if not event.complete:
         parts.append("incomplete: `transcriber resume` finishes it")
     return f"[{' · '.join(parts)}]"
+
+
+def of_reasons(missing_by: Mapping[GapReason, int], *, digits: int) -> str:
+    """Return for each reason how many seconds are missing, the most first.
+
+    >>> of_reasons({GapReason.DISK: 8000, GapReason.DEVICE: 16000}, digits=1)
+    'device 1.0, disk 0.5'
+    """
+    most_first = sorted(missing_by.items(), key=lambda entry: -entry[1])
+    return ", ".join(f"{reason} {seconds(samples):.{digits}f}" for reason, samples in most_first)
 
 
 def count(number: int, noun: str) -> str:
