@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from transcriber.core.cue_breaks import LINE, columns
 from transcriber.core.stamps import milliseconds
-from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt
-from transcriber.types import RATE, Position, Segment, SegmentId, TrackName, Word
+from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt, with_gaps
+from transcriber.types import RATE, Gap, GapReason, Position, Segment, SegmentId, TrackName, Word
 
 TRACK = TrackName("them")
 LATIN = st.text("abcdefgh", min_size=1, max_size=12)
@@ -48,6 +48,49 @@ def segments(draw):
 def bare(text: str) -> str:
     """What is left of text without anything that separates."""
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f\ufeff]", "", text)
+
+
+@st.composite
+def gaps(draw):
+    """Gaps in order."""
+    found, at = [], draw(st.integers(0, 400_000 * RATE))
+    for length, pause in draw(
+        st.lists(st.tuples(st.integers(1, 60 * RATE), st.integers(RATE // 100, 9 * RATE)), max_size=4)
+    ):
+        found.append(Gap(Position(at), Position(at + length), GapReason.DEVICE))
+        at += length + pause
+    return found
+
+
+@given(segments(), gaps())
+def test_with_gaps_cues_are_in_order_and_never_overlap_and_no_word_goes(found, missing):
+    spoken = cues(found)
+    made = with_gaps(spoken, missing, TRACK)
+    assert all(cue.start < cue.end for cue in made)
+    assert all(before.end <= after.start for before, after in pairwise(made))
+    assert [(cue.start, cue.lines) for cue in made if not cue.lines[0].startswith("[gap")] == [
+        (cue.start, cue.lines) for cue in spoken
+    ]
+    begun = {cue.start for cue in spoken}
+    assert len(made) - len(spoken) == sum(milliseconds(gap.start) not in begun for gap in missing)
+
+
+def test_a_gap_is_shown_while_it_lasts_but_not_for_ever_nor_over_what_is_said():
+    said = cues([spoken("before it", 0.0), spoken("after it", 3.0)])
+    short, long = (
+        Gap(Position(start), Position(end), GapReason.DISK)
+        for start, end in (
+            (RATE, RATE * 11 // 10),
+            (RATE * 4, RATE * 600),
+        )
+    )
+    first, missing, second, gone = with_gaps(said, [short, long], TRACK, "them: ")
+    assert (first.lines, first.end) == (("before it",), 1_000)
+    assert (missing.start, missing.end, second.start) == (1_000, 2_000, 3_000)
+    assert missing.lines == ("them:", "[gap 00:00:01–00:00:01: disk]")  # noqa: RUF001 - a range
+    assert (gone.start, gone.end) == (4_000, 11_000)
+    [hidden] = with_gaps(said[:1], [Gap(Position(0), Position(RATE), GapReason.DISK)], TRACK)
+    assert hidden == said[0]
 
 
 @given(segments())

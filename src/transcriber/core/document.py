@@ -11,7 +11,7 @@ from transcriber.core.cue_breaks import is_wide
 from transcriber.core.ledger import Samples, share
 from transcriber.core.lines import WordLine
 from transcriber.core.stamps import gap_note
-from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt
+from transcriber.core.subtitles import Cue, cues, to_srt, to_vtt, with_gaps
 from transcriber.core.tally import missing_by
 from transcriber.core.wire import encode
 from transcriber.events import Envelope, GapFound, SegmentClosed
@@ -115,15 +115,11 @@ def _label(document: Document, track: TrackName) -> str:
 
 def _cues(document: Document, *, labelled: bool) -> list[Cue]:
     """Return the cues of all tracks by time. Those of one track never overlap; people may speak at the same time."""
-    segments = document.segments
-    found = [
-        cue
-        for track in document.tracks
-        for cue in cues(
-            (segment for segment in segments if segment.track == track.name),
-            _label(document, track.name) if labelled else "",
-        )
-    ]
+    found: list[Cue] = []
+    for track in document.tracks:
+        label = _label(document, track.name) if labelled else ""
+        spoken = cues((segment for segment in document.segments if segment.track == track.name), label)
+        found += with_gaps(spoken, (gap for of, gap in document.gaps if of == track.name), track.name, label)
     return sorted(found, key=lambda cue: (cue.start, cue.end))
 
 

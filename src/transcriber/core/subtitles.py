@@ -6,8 +6,9 @@ not more than 1.5 s on the screen after the speech, a pause ends a subtitle). A 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transcriber.core.cue_breaks import (
     COLUMNS_A_SECOND,
@@ -21,8 +22,8 @@ from transcriber.core.cue_breaks import (
     columns,
     pieces,
 )
-from transcriber.core.stamps import milliseconds, timecode
-from transcriber.types import Segment, TrackName
+from transcriber.core.stamps import gap_note, milliseconds, timecode
+from transcriber.types import Gap, Segment, TrackName
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,27 @@ def cues(segments: Iterable[Segment], label: str = "") -> Sequence[Cue]:
         Cue(start, _end(run, start, limit, columns(front)), _lines(run, front), track)
         for (track, run), start, limit in zip(found, starts, [*starts[1:], None], strict=False)
     ]
+
+
+def with_gaps(spoken: Sequence[Cue], gaps: Iterable[Gap], track: TrackName, label: str = "") -> Sequence[Cue]:
+    """Return the cues of a track with one for each of its gaps, in order and without overlap.
+
+    It is shown while the gap lasts, but no longer and no less than any other, and up to the next one. Where words begin
+    at the same moment, the gap has no cue: something was heard.
+    """
+    made = list(spoken)
+    for gap in gaps:
+        start = milliseconds(gap.start)
+        length = min(max(milliseconds(gap.end) - start, round(SHORTEST * 1000)), round(LONGEST * 1000))
+        place = bisect_left(made, start, key=lambda cue: cue.start)
+        end = min(start + length, made[place].start) if place < len(made) else start + length
+        if end <= start:
+            continue
+        if place and made[place - 1].end > start:
+            made[place - 1] = replace(made[place - 1], end=start)
+        lines = (label[: LINE // 2].rstrip(), gap_note(gap))
+        made.insert(place, Cue(start, end, tuple(filter(None, lines)), track))
+    return made
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
