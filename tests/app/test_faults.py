@@ -1,5 +1,6 @@
 """Parts that crash or hang while a session runs: what is restarted, that no sample is lost and no word comes twice."""
 
+import shutil
 import threading
 from functools import partial
 
@@ -146,6 +147,46 @@ async def test_a_storage_thread_that_hangs_is_replaced_and_costs_no_sample(play,
     assert hung.is_set()
     assert transcriber.session.services.disk.statistics().hung == 1
     assert_whole(transcriber, text, [event.gap for event in events if isinstance(event, GapFound)])
+
+
+async def test_a_storage_that_waits_for_its_disk_is_not_taken_for_hung(play, settings, monkeypatch):
+    play([SPOKEN], live=True)
+    sync, waited = recording_writer.disk_files.sync, []
+
+    def takes_long_once(descriptor):
+        if transcriber.opened and not waited:
+            waited.append(threading.Event().wait(2 * settings.supervision.hang_timeout))
+        sync(descriptor)
+
+    transcriber = Transcriber(settings)
+    async with transcriber:
+        monkeypatch.setattr(recording_writer.disk_files, "sync", takes_long_once)
+        events = [envelope.event async for envelope in transcriber.events()]
+    assert waited
+    changes = {event.component for event in events if isinstance(event, StateChanged)}
+    assert not changes & {"storage", "disk"}
+    assert_whole(transcriber, WORDS, [])
+
+
+async def test_a_session_that_is_removed_while_it_records_goes_on_and_is_finished_by_resume(play, settings):
+    play([SPOKEN])
+    transcriber = Transcriber(settings)
+    events = []
+    with pytest.raises(StorageError, match="transcriber resume"):  # noqa: PT012 - raised when the block is left
+        async with transcriber:
+            async for envelope in transcriber.events():
+                if not events:
+                    shutil.rmtree(transcriber.folder)
+                events.append(envelope.event)
+    told = " ".join(event.segment.text for event in events if isinstance(event, SegmentClosed)).split()
+    assert told == WORDS
+    disk = [event.after for event in events if isinstance(event, StateChanged) and event.component == "disk"]
+    assert "emergency" in disk
+    async with (again := Transcriber(settings, resume=transcriber.folder)):
+        await again.wait()
+    assert again.summary.complete
+    assert again.summary.tracks[0].captured == len(SPOKEN) // 2
+    assert recorded(again)[-1].pcm[-1600:] == SPOKEN[-1600:]
 
 
 async def test_disks_that_hang_for_good_stop_nothing_and_the_session_ends_by_name_with_what_was_acknowledged(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from transcriber import NoDeviceError, StorageError, Transcriber, TranscriberError
 from transcriber.actors.transcription import Transcription
+from transcriber.adapters import guarded_recording
 from transcriber.adapters.engine.scripted import say, silence
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recovery import recover
@@ -18,7 +19,7 @@ from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.app.reporting import SilentLog, cause
 from transcriber.errors import DeviceLost
 from transcriber.events import Envelope, GapFound, SessionStarted, StateChanged, Summary
-from transcriber.settings import Supervision, Track
+from transcriber.settings import Storage, Supervision, Track
 from transcriber.types import RATE, GapReason, Position, Reading
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
@@ -155,6 +156,23 @@ async def test_a_transcription_that_fails_for_good_leaves_the_whole_recording(pl
         "transcription"
     ]
     assert state_of(transcriber.folder) is SessionState.UNFINISHED
+
+
+async def test_where_a_part_found_no_place_to_the_end_the_error_says_so(play, settings_for, monkeypatch):
+    play([silence(SECONDS)], live=True)
+    transcriber = Transcriber(replace(settings_for(), storage=Storage(emergency_size=0)))
+    append = TrackRecording.append
+
+    async def fail(self, pieces):
+        if self.durable:
+            raise StorageError("no space left on the disk; make room")
+        return await append(self, pieces)
+
+    monkeypatch.setattr(TrackRecording, "append", fail)
+    monkeypatch.setattr(guarded_recording, "LONGEST_WAIT", 0.0)
+    await run(transcriber)
+    assert "found no place" in str(transcriber.session.fault())
+    assert transcriber.session.remedy in str(transcriber.session.fault())
 
 
 async def test_a_disk_that_fails_for_good_is_a_storage_error_and_what_was_acknowledged_is_there(

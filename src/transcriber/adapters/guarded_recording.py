@@ -36,8 +36,9 @@ deadline at each try does not hold up the rest."""
 AT_ONCE = 64
 """Pieces that are brought home in one call: half a minute of sound, if each is half a second."""
 
-WAITING = 0.1
-"""Seconds between two looks at whether there is a place by now, or no more room in memory."""
+WAITING, LONGEST_WAIT = 0.1, 15.0
+"""Seconds between two looks at whether there is a place by now, and in all: of a source that has ended memory does not
+fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class GuardedRecording:
     async def _find_place(self, pieces: Sequence[Block | Gap]) -> None:
         """Bring pieces home if the disk works again, or to the emergency file, or lose them."""
         try_it = self._state is Disk.EMERGENCY
+        until = anyio.current_time() + LONGEST_WAIT
         while True:
             if self.limit == math.inf and self._tries.due(anyio.current_time()):
                 if await self.come_home(pieces):
@@ -202,7 +204,7 @@ class GuardedRecording:
             try_it = False
             if self._patience:
                 raise StorageError(why)
-            if self._state is Disk.LOST or not self.room():
+            if self._state is Disk.LOST or not self.room() or anyio.current_time() >= until:
                 self._lost = Gap(self._lost.start if self._lost else away[0].start, away[-1].end, GapReason.DISK)
                 self._change(Disk.LOST, why)
                 return

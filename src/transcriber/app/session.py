@@ -143,7 +143,8 @@ class Session:
         settled.append(self.services.transcript.at_home or await self.services.transcript.come_home())
         reason = "a part of the recording is not transcribed yet"
         if not all(settled):
-            reason = "a part of the session is in the emergency file"
+            lost = any(status.component == "disk" and status.state == states.Disk.LOST for status in reporter.states())
+            reason = f"a part of the session {'found no place' if lost else 'is in the emergency file'}"
             self.failure = self.failure or StorageError(f"the disk takes no more: {reason}; check the disk")
         elif summary.complete:
             reason = "the folder could not be marked as complete"
