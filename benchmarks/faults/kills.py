@@ -31,7 +31,7 @@ from pathlib import Path
 import jiwer
 import psutil
 
-from faults.errors import Recorded
+from faults.recorded import Recorded
 from measuring import TRANSCRIBER, offline_model, table
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.soxr_resampler import SoxrResampler

@@ -6,6 +6,12 @@ WITHOUT=journal: the journal vouches for samples before they are written.
 WITHOUT=monotonic: time is the wall clock's.
 WITHOUT=asleep: silence is believed also where nobody looked, and time passes for who could not look.
 WITHOUT=slept: nobody asks the clock that goes on while the computer sleeps.
+WITHOUT=another-descriptor: a sync that failed is tried again, on the same descriptor.
+WITHOUT=sync-before-acknowledging: samples are acknowledged, and only then is their file synced.
+WITHOUT=continued-writes: of a write that was short the rest is not written.
+WITHOUT=deadline: a disk may take for ever.
+WITHOUT=memory: what finds no place is lost at once, though there is room in memory.
+WITHOUT=presence: nobody looks whether what was written is still there.
 PAUSE: seconds between two steps that belong together, so that a kill at a random moment comes between them.
 """
 
@@ -18,8 +24,10 @@ import zlib
 from collections.abc import Sequence
 
 from transcriber.adapters import disk_files, sleep
+from transcriber.adapters.disk import Disk
 from transcriber.adapters.recording_writer import TrackWriter, following, joined
 from transcriber.adapters.transcript_db import TranscriptDatabase
+from transcriber.app.track import Track
 from transcriber.core import journal, timeline
 from transcriber.events import Envelope
 from transcriber.types import Block, Coverage, Gap, TrackName
@@ -85,5 +93,52 @@ def without_slept() -> None:
     sleep.SleepWatch.slept = lambda _self: 0.0
 
 
+def without_another_descriptor() -> None:
+    once = disk_files.sync
+
+    def sync(descriptor: int) -> None:
+        try:
+            once(descriptor)
+        except OSError:
+            once(descriptor)
+
+    disk_files.sync = sync
+
+
+def without_sync_before_acknowledging() -> None:
+    def flush(self: TrackWriter, records: Sequence[journal.Record]) -> None:
+        self._acknowledge(records)
+        self._sync_wav()
+
+    TrackWriter._flush = flush
+
+
+def without_continued_writes() -> None:
+    def write_at(descriptor: int, offset: int, content: bytes) -> None:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        os.write(descriptor, content)
+
+    disk_files.write_at = write_at
+
+
+def without_deadline() -> None:
+    init = Disk.__init__
+    Disk.__init__ = lambda self, name="disk", **_: init(self, name, deadline=math.inf)
+
+
+def without_memory() -> None:
+    init = Track.__post_init__
+
+    def post_init(self: Track) -> None:
+        init(self)
+        self.recording.room = lambda: False
+
+    Track.__post_init__ = post_init
+
+
+def without_presence() -> None:
+    disk_files.check_there = lambda *_: None
+
+
 if step := os.environ.get("WITHOUT"):
-    globals()[f"without_{step}"]()
+    globals().get(f"without_{step.replace('-', '_')}", lambda: None)()
