@@ -69,6 +69,22 @@ async def test_what_is_out_of_bounds_for_long_enough_is_told_once_with_its_remed
     assert world.gauges.raised == []
 
 
+async def test_how_a_catch_up_gets_on_is_told_every_minute_until_it_is_over():
+    world = World()
+    world.now = with_track(lag=400.0, catch_up=math.inf)
+    await world.run(100.5)
+    world.now = with_track(lag=300.0, catch_up=90.0)
+    await world.run(60)
+    world.now = QUIET
+    await world.run(200)
+    assert [(round(at), event.before, event.after) for at, event in world.told] == [
+        *((10, "normal", "alert"), (70, "alert", "alert"), (130, "alert", "alert")),
+        (160, "alert", "normal"),
+    ]
+    assert "the lag grows" in world.told[1][1].reason
+    assert world.told[2][1].reason.startswith("300 s behind, caught up in about 90 s: nothing is lost")
+
+
 async def test_an_alert_is_over_only_well_below_its_threshold():
     world = World()
     for lag in (40.0, 25.0, 40.0, 24.0):

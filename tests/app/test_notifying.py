@@ -67,6 +67,7 @@ async def test_both_are_told_each_alert_in_order(tmp_path):
         settings = Monitoring(alert_command=(sys.executable, "-c", KEEP, str(kept)), alert_webhook=address)
         notifying = Notifying(settings, "session-1", log)
         notifying.tell(LAG)
+        notifying.tell(StateChanged("lag", "alert", "alert", "20 s behind", TrackName("me")))  # no more than progress
         notifying.tell(StateChanged("lag", "alert", "normal", "2 s behind", TrackName("me")))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(notifying.run)

@@ -161,9 +161,12 @@ async def test_a_whole_that_is_started_anew_brings_its_parts_back_to_life():
 
 
 async def test_the_readiness_of_the_engines_process_is_not_that_of_its_model():
-    life = ["ready", "loading", "failed", "restarting", "ready", "loading", "failed", "given up", "absent"]
-    assert chain(await told(course(*life, child="engine", track=None))) == [
-        *("starting", "loading", "failed", "restarting", "loading", "failed", "given up", "absent"),
+    life = ["ready", "loading", "failed", "restarting", "ready", "loading", "failed"]
+    # Its own supply tells when there is none, and when it is tried again.
+    without = ["fell back", "absent", "fallback started", "ready", "stopped", "back", "restarting", "started", "ready"]
+    assert chain(await told(course(*life, *without, "loading", child="engine", track=None))) == [
+        *("starting", "loading", "failed", "restarting", "loading", "failed"),
+        *("absent", "restarting", "loading"),
     ]
 
 

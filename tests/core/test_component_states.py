@@ -36,9 +36,9 @@ COURSES = [
     "session: interrupted, recovering, interrupted, recovering, finishing, interrupted, recovering",
     "session: finishing, complete, recovering, finishing, complete",
     "engine: loading, ready, failed, restarting, loading, ready",
-    "engine: loading, failed, restarting, failed, restarting, failed, given up, absent",
-    "engine: failed, given up, absent",
-    "engine: absent, failed, restarting, absent",
+    "engine: loading, failed, restarting, failed, restarting, failed, absent, restarting, loading, ready",
+    "engine: failed, absent, restarting, failed, absent",
+    "engine: absent, failed, restarting, absent, loading, ready",
     "capture: running, failed, restarting, running, finished",
     "capture: failed, restarting, failed, fallback, running, failed, given up",
     "capture: fallback, failed, restarting, fallback, running, stopped",
@@ -49,7 +49,7 @@ COURSES = [
     "capture: running, suspended, running, suspended",
     "disk: emergency, normal, emergency, lost, emergency, lost, normal",
     "backlog: repaired, finished, repaired, left, left, repaired, repaired",
-    "lag: alert, normal, alert",
+    "lag: alert, alert, normal, alert",
 ]
 
 

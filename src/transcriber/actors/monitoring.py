@@ -70,11 +70,13 @@ class Monitoring:
         name, track, threshold = judgement.name, judgement.track, judgement.threshold
         alert = self.gauges.alerts.get((name, track))
         if alert is None:
-            alert = Alert(name, threshold, threshold * CLEAR, judgement.sustain, track)
+            alert = Alert(name, threshold, threshold * CLEAR, judgement.sustain, track, judgement.repeat)
             self.gauges.alerts[name, track] = alert
-        if not alert.take(judgement.value, now):
-            return
-        if alert.raised:
-            self.tell(StateChanged(name, "normal", "alert", f"{judgement.reason}: {judgement.remedy}", track))
-        else:
-            self.tell(StateChanged(name, "alert", "normal", judgement.reason, track))
+        before = _state(alert)
+        if alert.take(judgement.value, now):
+            remedy = f": {judgement.remedy}" if alert.raised else ""
+            self.tell(StateChanged(name, before, _state(alert), f"{judgement.reason}{remedy}", track))
+
+
+def _state(alert: Alert) -> str:
+    return "alert" if alert.raised else "normal"

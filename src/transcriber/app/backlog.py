@@ -50,7 +50,7 @@ class Backlog:
         return self.session.services.settings
 
     async def _until_captured(self, scope: anyio.CancelScope) -> None:
-        await self.session.captured.wait()
+        await self.session.services.captured.wait()
         scope.cancel()
 
     async def _finish_all(self) -> None:

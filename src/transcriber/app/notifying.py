@@ -48,8 +48,8 @@ class Notifying:
         return (spec,) if self.wanted else ()
 
     def tell(self, change: StateChanged) -> None:
-        """Take an alert that was raised, or is over. Never waits."""
-        if not self.wanted:
+        """Take what was told of an alert; whether it was raised or is over, it is passed on. Never waits."""
+        if not self.wanted or change.before == change.after:
             return
         now = datetime.now(UTC)
         notice = Notice(1, self.session, now, change.component, change.after, change.reason, change.track)

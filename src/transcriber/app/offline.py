@@ -17,7 +17,7 @@ from transcriber.core.words import placed
 from transcriber.errors import SourceError
 from transcriber.events import Envelope, SegmentClosed
 from transcriber.settings import Settings
-from transcriber.supervision import ChildGivenUp, SupervisionEvent, Supervisor
+from transcriber.supervision import Supervisor
 from transcriber.types import Coverage, Position, Segment, SegmentId, TrackName, samples
 
 
@@ -79,13 +79,10 @@ async def offline(settings: Settings, log: Log | None = None) -> AsyncGenerator[
     def changed(state: str, reason: str) -> None:
         log.info("state_changed", component="engine", after=state, reason=reason)
 
-    supply = EngineSupply(settings.engine, client, changed, log)
-
-    def supervised(event: SupervisionEvent) -> None:
-        if isinstance(event, ChildGivenUp):
-            supply.given_up(event.error)
-
-    supervisor = Supervisor("offline", [supply.child()], on_event=supervised)
+    nothing_is_captured = anyio.Event()
+    nothing_is_captured.set()
+    supply = EngineSupply(settings.engine, client, changed, log, nothing_is_captured)
+    supervisor = Supervisor("offline", [supply.child()], on_event=supply.supervised)
     raised: Exception | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.run)

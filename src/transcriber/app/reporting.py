@@ -165,8 +165,7 @@ class Reporter:
             case supervised.ChildRestarting(child=child, attempt=attempt, limit=limit):
                 self.changed(child, states.Actor.RESTARTING, f"restart {attempt} of {limit}", track=track)
             case supervised.ChildFellBack(child=child, fallback=fallback):
-                reason = _naming("the restarts are spent", choices, fallback)
-                self.changed(child, states.Actor.FALLBACK, reason, track=track)
+                self._follow(child, states.Actor.FALLBACK, track, _naming("the restarts are spent", choices, fallback))
             case supervised.ChildRecalled(child=child, fallback=fallback):
                 better = states.Actor.FALLBACK if fallback else states.Actor.RUNNING
                 self._follow(child, better, track, _naming("it works again", choices, fallback))

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -94,6 +94,8 @@ class Services:
     client: EngineClient
     urgency: int
     """Added to that of each decode: 0 for what is live."""
+    captured: anyio.Event = field(default_factory=anyio.Event)
+    """Set once nothing more is captured: all that is left is to transcribe it."""
 
     def track_engine(self) -> TrackEngine:
         """Return the engine for a track."""

@@ -79,8 +79,6 @@ class Session:
     gauges: Gauges = field(default_factory=Gauges)
     summary: Summary | None = None
     failure: TranscriberError | None = None
-    captured: anyio.Event = field(default_factory=anyio.Event)
-    """Set once nothing more is captured: all that is left is to transcribe it."""
     _capturing: set[TrackName] = field(init=False)
     _clean: bool = False  # whether the folder says that nothing is left to do
     _restarts: int = 0
@@ -92,7 +90,7 @@ class Session:
     def __post_init__(self) -> None:
         self._capturing = set() if self.resumed else {track.name for track in self.tracks}
         if self.resumed:
-            self.captured.set()
+            self.services.captured.set()
         self._measuring = Measuring(
             services=self.services, tracks=self.tracks, restarts=lambda: self._restarts, timed=self.timed
         )
@@ -273,8 +271,7 @@ class Session:
 
     def _services_event(self, event: supervised.SupervisionEvent) -> None:
         self._report(event)
-        if isinstance(event, supervised.ChildGivenUp) and event.child == "engine":
-            self.supply.given_up(event.error)
+        self.supply.supervised(event)
 
     def _track_event(self, track: AnyTrack, event: supervised.SupervisionEvent) -> None:
         self._report(event, track)
@@ -293,7 +290,7 @@ class Session:
     def _capture_ended(self, track: AnyTrack) -> None:
         self._capturing.discard(track.name)
         if not self._capturing:
-            self.captured.set()
+            self.services.captured.set()
 
     def _report(self, event: supervised.SupervisionEvent, track: AnyTrack | None = None) -> None:
         self._restarts += isinstance(event, supervised.ChildRestarting | supervised.ChildFellBack)

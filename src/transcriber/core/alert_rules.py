@@ -30,6 +30,10 @@ class Limits:
     sustain: float = 10.0
 
 
+PROGRESS = 60.0
+"""Seconds between two words on how the catch-up gets on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A measurement beside its threshold, in words, with what to do if it is beyond."""
@@ -41,6 +45,8 @@ class Judgement:
     reason: str
     remedy: str
     track: TrackName | None = None
+    repeat: float = math.inf
+    """Seconds after which an alert that is still on is told again."""
 
 
 def judge(snapshot: Snapshot, limits: Limits) -> Iterator[Judgement]:
@@ -112,7 +118,7 @@ def _track(track: TrackSnapshot, limits: Limits) -> Iterator[Judgement]:
     yield Judgement("buffer", track.buffer, limits.buffer, limits.sustain, full, remedy, track.name)
     behind = f"{track.lag:.0f} s behind, {_eta(track.catch_up)}"
     remedy = "nothing is lost; if it goes on growing, choose a smaller --model or record fewer tracks"
-    yield Judgement("lag", track.lag, limits.lag, limits.sustain, behind, remedy, track.name)
+    yield Judgement("lag", track.lag, limits.lag, limits.sustain, behind, remedy, track.name, repeat=PROGRESS)
     lost = f"{track.lost:.1f} s of sound are missing in the last minutes"
     remedy = "see the reason of the latest gap: check the device, the disk, or the load"
     yield Judgement("coverage", track.lost, limits.lost, 0.0, lost, remedy, track.name)

@@ -33,9 +33,8 @@ class Engine(StrEnum):
     READY = "ready"
     FAILED = "failed"
     RESTARTING = "restarting"
-    GIVEN_UP = "given up"
     ABSENT = "absent"
-    """There is none, and as far as can be told there will be none."""
+    """There is none; while something is recorded it is tried again, ever so often."""
 
 
 class Actor(StrEnum):
@@ -101,10 +100,10 @@ ENGINE: Final[Table[str]] = {
     Engine.STARTING: _ENGINE_FROM_START,
     Engine.LOADING: frozenset({Engine.READY, Engine.FAILED}),
     Engine.READY: frozenset({Engine.FAILED}),
-    Engine.FAILED: frozenset({Engine.RESTARTING, Engine.GIVEN_UP}),
+    Engine.FAILED: frozenset({Engine.RESTARTING, Engine.ABSENT}),
     Engine.RESTARTING: _ENGINE_FROM_START,
-    Engine.GIVEN_UP: frozenset({Engine.ABSENT}),
-    Engine.ABSENT: frozenset({Engine.FAILED}),  # its process, which still tells speech from other sound
+    # Without a model its process still tells speech from other sound: that may fail, and the model may be found.
+    Engine.ABSENT: frozenset({Engine.RESTARTING, Engine.FAILED, Engine.LOADING}),
 }
 
 _ALIVE: Final = frozenset({Actor.FAILED, Actor.FINISHED, Actor.WAITING, Actor.SUSPENDED})
@@ -141,7 +140,7 @@ BACKLOG: Final[Table[str]] = {
 
 ALERT: Final[Table[str]] = {
     Alert.NORMAL: frozenset({Alert.RAISED}),
-    Alert.RAISED: frozenset({Alert.NORMAL}),
+    Alert.RAISED: frozenset({Alert.NORMAL, Alert.RAISED}),  # as long as it is on it may be told again
 }
 
 
