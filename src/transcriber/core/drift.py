@@ -6,14 +6,19 @@ out, evenly and too few to be heard, until it is made up for.
 """
 
 import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
-BAND = 0.006
-"""Seconds that a clock may be off before anything is done: above the jitter of a second's earliest frame."""
+BAND = 0.009
+"""Seconds that a clock may be off before anything is done."""
 
-SURE = 2
-"""Looks in a row that must find it beyond the band, on the same side."""
+DONE = 0.001
+"""Seconds that it may be off afterwards."""
 
-SETTLING = 5
+LOOKS = 10
+"""Looks that a decision takes into account: a busy computer is late for some of them, a slow crystal for all."""
+
+SETTLING = 8
 """Looks of which the earliest frames tell the latency: a device may start late, and then catch up."""
 
 MOST = 0.015
@@ -26,24 +31,35 @@ class Drift:
     def __init__(self) -> None:
         self.added = 0.0
         """Seconds that were put in so far, and not taken out."""
+        self._late: deque[float] = deque(maxlen=LOOKS)  # as if nothing had been put in
         self._latency = math.inf
         self._looks = 0
-        self._beyond = 0
         self._due = 0.0
 
     def restart(self) -> None:
         """Begin anew with another device, whose latency is not known."""
-        self._latency, self._looks, self._beyond, self._due = math.inf, 0, 0, 0.0
+        self._late.clear()
+        self._latency, self._looks, self._due = math.inf, 0, 0.0
 
     def observe(self, late: float) -> None:
         """Take a look: how late, in seconds, the earliest frames of the last second were in hand."""
         self._looks += 1
+        self._late.append(late + self.added)
         if self._looks <= SETTLING:
-            self._latency = min(self._latency, late)
-        off = late - self._latency
-        side = (off > BAND) - (off < -BAND)
-        self._beyond = self._beyond + side if self._beyond * side > 0 else side
-        self._due = off if abs(self._beyond) >= SURE else 0.0
+            self._latency = min(self._latency, self._late[-1])
+        if len(self._late) < LOOKS:
+            return
+        off = self._off()
+        self._due = off if abs(off) > BAND or abs(self._due) > DONE else 0.0
+
+    def _off(self) -> float:
+        """Return what the clock is off by, as far as all looks agree on it.
+
+        Of a busy computer the look that was least late tells, in each half of them: a slow clock is late in all. One
+        is ahead only if it is by every look.
+        """
+        looks = [late - self._latency - self.added for late in self._late]
+        return max(_agreed(looks, min), 0.0) + min(_agreed(looks, max), 0.0)
 
     def correction(self, frames: int, rate: int) -> int:
         """Return how many of the next frames to repeat, or, if negative, to leave out. It is taken as done."""
@@ -52,6 +68,13 @@ class Drift:
         self._due -= count / rate
         self.added += count / rate
         return count
+
+
+def _agreed(looks: Sequence[float], least: Callable[[Iterable[float]], float]) -> float:
+    """Return the least that all looks say of now: what they said, moved on by the slope from half to half of them."""
+    half = len(looks) // 2
+    slope = (least(looks[half:]) - least(looks[:half])) / half
+    return least([*(late + slope * (len(looks) - at) for at, late in enumerate(looks)), looks[-1]])
 
 
 def stretched(pcm: bytes, frame_bytes: int, by: int) -> bytes:
