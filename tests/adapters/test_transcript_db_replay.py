@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.recovery import recover
 from transcriber.adapters.recovery_transcript import recover_transcript
+from transcriber.adapters.recovery_verify import verify
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.transcript_db import TranscriptDatabase
@@ -175,6 +176,18 @@ def test_a_state_that_is_lost_is_named_and_costs_nothing_else(session):
     assert faults(session) == []
 
 
+def test_a_commit_that_is_lost_is_no_loss_to_a_transcript_that_has_its_segment(session):
+    before = content(session)
+    execute(session, "UPDATE events SET json = 'x' WHERE seq = 3")
+    execute(session, "UPDATE words SET text = ' x' WHERE seq = 3")
+    assert "made anew from its 7 events" in recover(session).actions[0]
+    after = content(session)
+    assert {table: after[table] for table in ("segments", "words", "gaps", "cursor")} == {
+        table: before[table] for table in ("segments", "words", "gaps", "cursor")
+    }
+    assert faults(session) == []
+
+
 def cursor(session: SessionFolder) -> Coverage:
     with closing(TranscriptDatabase.view(session.database)) as database:
         return database.cursor(THEM)
@@ -183,20 +196,15 @@ def cursor(session: SessionFolder) -> Coverage:
 @pytest.mark.parametrize(
     ("statements", "kept"),
     [
-        (("UPDATE events SET json = 'x' WHERE seq = 2", "UPDATE words SET text = ' x' WHERE seq = 1"), 1),
+        (("UPDATE events SET json = 'x' WHERE seq = 5", "UPDATE gaps SET reason = 'disk'"), 4),
         (("UPDATE events SET json = 'x' WHERE seq = 4", "DELETE FROM segments"), 3),
         (("DELETE FROM events WHERE seq = 6",), 5),
-        (("UPDATE events SET json = 'x' WHERE seq = 7", "UPDATE words SET start = 'x' || 1 WHERE seq = 5"), 6),
+        (("UPDATE events SET json = 'x' WHERE seq = 7", "UPDATE words SET text = 'x' WHERE seq = 5"), 6),
     ],
 )
 def test_what_is_lost_for_good_is_transcribed_again_from_there_on(session, statements, kept):
-    with closing(sqlite3.connect(session.database, isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        for statement in statements:
-            try:
-                connection.execute(statement)
-            except sqlite3.IntegrityError:  # a value of another kind is nothing that SQLite would store
-                connection.execute("UPDATE words SET text = 'x' WHERE seq = 5")
+    for statement in statements:
+        execute(session, statement)
     report = recover(session)
     assert report.transcript_cut
     assert f"{kept} events are kept" in report.actions[0]
@@ -242,6 +250,14 @@ def test_numbers_of_a_new_transcript_are_above_all_that_were_given(session):
     recover(session)
     with closing(session.open_transcript()) as database:
         assert database.reserve().start > 1_000
+
+
+def test_a_copy_of_session_json_that_is_no_text_any_more_is_put_right(session):
+    before = content(session)
+    execute(session, "UPDATE meta SET value = CAST(X'FF00FE' AS TEXT) WHERE key = 'session'")
+    assert "transcript.db: its copy of session.json is not the same" in verify(session).findings
+    recover(session)
+    assert content(session) == before
 
 
 def test_a_schema_that_is_no_text_any_more_is_damage_as_any_other(session):

@@ -22,6 +22,10 @@ _TABLES = {
     "gaps": "SELECT * FROM gaps ORDER BY track, start",
 }
 
+_COUNTS = """
+SELECT (SELECT count(*) FROM segments), (SELECT count(*) FROM gaps), count(*), count(segment) FROM words
+"""
+
 _SCHEMA = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' OR name NOT LIKE 'segments_text_%'"
 """Without the tables that belong to the full-text index: those are SQLite's own affair."""
 
@@ -56,7 +60,7 @@ class Replay:
             replay._check_file(stored, path)
             replay.database.execute("BEGIN")
             replay._take_all(stored)
-            replay._settle(replay._differences(stored))
+            replay._settle(stored)
             replay._check_reserve(stored)
         except BaseException:
             replay.database.close()
@@ -116,14 +120,19 @@ class Replay:
             self._lost = True
             self.database.execute("SAVEPOINT lost")
 
-    def _settle(self, differences: Sequence[str]) -> None:
-        """Decide what is kept: where an event is lost that the tables miss as well, only what came before it."""
+    def _settle(self, stored: sqlite3.Connection) -> None:
+        """Decide what is kept: where an event is lost that changed something, only what came before it."""
+        differences = self._differences(stored)
         self.faults += differences
-        if self._lost and (self.cut or differences):
+        # A commit whose segment is there, or a state, is no loss to the tables: they have as many rows without it.
+        if self._lost and (self.cut or (differences and not (self.sound and self._as_many(stored)))):
             self.cut = True
             self.database.execute("ROLLBACK TO lost")
             self.newest = schema.number(self.database, "SELECT coalesce(max(seq), 0) FROM events")
         self.database.execute("COMMIT")
+
+    def _as_many(self, stored: sqlite3.Connection) -> bool:
+        return stored.execute(_COUNTS).fetchone() == self.database.execute(_COUNTS).fetchone()
 
     def _differences(self, stored: sqlite3.Connection) -> Sequence[str]:
         found: list[str] = []

@@ -238,7 +238,7 @@ def read_meta(path: Path, key: str) -> str | None:
 
 
 def _meta_crc(key: str, value: str) -> int:
-    return zlib.crc32(f"{key} {value}".encode())
+    return zlib.crc32(f"{key} {value}".encode(errors="surrogateescape"))
 
 
 def _connect(database: Path | str, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3 has it
