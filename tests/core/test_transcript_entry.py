@@ -1,3 +1,5 @@
+import zlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -63,6 +65,10 @@ def test_a_checksum_is_of_both_and_of_where_one_ends(line, rest):
     assert checksum(line, rest) != checksum(line, rest + "x")
     if line:
         assert checksum(line, rest) != checksum(line[:-1], line[-1] + rest) or line[-1] == "\n"
+
+
+def test_a_checksum_is_made_as_the_page_says():
+    assert checksum('{"v":1}', "[[],null,null,0]") == zlib.crc32(b'{"v":1}\n[[],null,null,0]')
 
 
 def test_a_rest_reads_as_the_page_says():

@@ -23,10 +23,10 @@ class Rest(msgspec.Struct, frozen=True, array_like=True):
 
     positions: list[int]
     """The positions in the line, to the sample."""
-    track: str | None = None
-    coverage: tuple[int, int, int, int] | None = None
+    track: str | None
+    coverage: tuple[int, int, int, int] | None
     """What became of the samples of `track` by then: position, transcribed, silence, missing."""
-    after: int = 0
+    after: int
     """Number of the event that was stored before, 0 if there is none, or it is not known."""
 
 
