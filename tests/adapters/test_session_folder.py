@@ -59,6 +59,16 @@ def test_a_session_is_private_whatever_the_umask(tmp_path):
         assert {(folder / file).stat().st_mode & 0o777 for file in files} <= {0o600}
 
 
+@posix
+def test_the_folder_of_the_sessions_may_be_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "recordings").symlink_to(tmp_path / "disk")
+    session = create(tmp_path / "recordings")
+    session.mark_clean()
+    session.close()
+    assert read_manifest(tmp_path / "disk" / session.id) == session.manifest
+
+
 def test_sessions_of_the_same_second_are_told_apart(session):
     second = create(session.path.parent)
     assert second.id == f"{session.id}-2"

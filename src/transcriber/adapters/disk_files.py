@@ -92,7 +92,8 @@ def sync_folder(path: Path) -> None:
     """Put the names in a folder on the medium. Windows does so by itself, and has no call for it."""
     if os.name != "posix":
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+    # A folder may be a link: where the sessions are is for their owner to say.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
