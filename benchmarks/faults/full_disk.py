@@ -1,37 +1,47 @@
-"""The disk is full in the middle of a live run, for a while: what is lost.
+"""The disk is full in the middle of a live run, for a while or to the end: what is lost.
 
-    cd benchmarks && sudo python -m faults.full_disk --audio speech.flac [--seconds 90] [--full 40] [--until-the-end]
+    cd benchmarks && sudo python -m faults.full_disk --audio SPEECH [--seconds 180] [--full 120] [--until-the-end]
+                                  [--file-system ext4|tmpfs] [--policy utterance|agreement] [--emergency BYTES]
 
-A live device is recorded on a file system of its own, of which something else takes all the space after 15 s; `--full`
-seconds later it gives it back, or never. Linux, as root. In the second case the session is resumed afterwards, with
-space again. `--emergency BYTES` is what is reserved; 0 shows what is lost without.
+A device that plays is recorded on a small file system of its own, of which something else takes all the space 15 s
+after the beginning; `--full` seconds later it gives it back, or, with `--until-the-end`, before the session is resumed.
+What is compared then is in `tapped.py`. `--emergency` is what is reserved; 0 shows what is lost without. Linux, as
+root, with a C compiler and ffmpeg.
 """
 
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
+from faults.tapped import RECOVERS, STAYS, Case, Running, TappedBench
+from measuring import offline_model, table
 
-from faults.parts import Bench, Fault
-from measuring import TRANSCRIBER, offline_model, table, word_error_rate
+STRIKE = 15.0
+"""Seconds after the beginning of the session at which the disk is full."""
 
 
 @contextmanager
-def small_file_system(folder: Path, size: str) -> Iterator[Path]:
+def small_file_system(place: Path, size: str, kind: str) -> Iterator[None]:
     """Mount a file system of `size` in a folder."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    place.mkdir(parents=True)
+    if kind == "tmpfs":
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    else:
+        image = place.with_name("image")
+        subprocess.run(["truncate", "-s", size, image], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        (place / "lost+found").rmdir()
     try:
-        yield folder
+        yield
     finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def fill(place: Path) -> None:
@@ -50,61 +60,53 @@ def free(place: Path) -> None:
         (place / name).unlink()
 
 
+class FullDiskBench(TappedBench):
+    """Runs on a small file system; what was taken of it is given back at the latest before `resume`."""
+
+    def run(self, folder: Path, case: Case) -> subprocess.CompletedProcess[str]:
+        ended = super().run(folder, case)
+        if (folder / "disk" / "filler").exists():
+            free(folder / "disk")
+        return ended
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--model")
-    parser.add_argument("--seconds", type=float, default=90.0)
-    parser.add_argument("--full", type=float, default=40.0)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--full", type=float, default=120.0)
     parser.add_argument("--until-the-end", action="store_true")
-    parser.add_argument("--emergency", type=int, default=6_000_000)
+    parser.add_argument("--file-system", choices=("ext4", "tmpfs"), default="ext4")
+    parser.add_argument("--policy", choices=("utterance", "agreement"), default="utterance")
+    parser.add_argument("--emergency", type=int, default=8_000_000)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    given.model = given.model or offline_model()
-    with tempfile.TemporaryDirectory() as folder, small_file_system(Path(folder) / "small", "16m") as place:
-        bench = Bench(given, Path(folder))
-        undisturbed = bench.run("undisturbed", Fault("none", "", "stuck"))
-        bench.sessions = place / "sessions"
-        bench.settings = {
-            "TRANSCRIBER_STORAGE__EMERGENCY_SIZE": str(given.emergency),
-            "TRANSCRIBER_STORAGE__LEAST_FREE": "0",
-        }
 
-        def strike(_core: psutil.Process) -> None:
-            fill(place)
-            if not given.until_the_end:
-                threading.Timer(given.full, free, [place]).start()
+    def strike(running: Running) -> None:
+        fill(running.folder / "disk")
+        if not given.until_the_end:
+            threading.Timer(given.full, free, [running.folder / "disk"]).start()
 
-        run = bench.run("full", Fault("full", "disk", "stuck", strike=strike), codes=(0, 5))
-        began = time.monotonic()
-        [session] = bench.sessions.iterdir()
-        resumed = 0
-        if given.until_the_end:
-            free(place)
-            resume = ["resume", str(session), "--model", given.model, "--language", "en"]
-            resumed = subprocess.run([*TRANSCRIBER, *resume], capture_output=True, check=False).returncode
-        text = subprocess.run(
-            [*TRANSCRIBER, "sessions", "export", session, "--format", "json"], capture_output=True, check=True
-        ).stdout
-        shown = json.loads(
-            subprocess.run(
-                [*TRANSCRIBER, "sessions", "show", session, "--json"], capture_output=True, check=True
-            ).stdout
-        )
-        words = " ".join(segment["text"] for segment in json.loads(text)["segments"])
-        rows = {
-            "states of the disk": ", ".join(
-                f"{event['to']} at {event['emitted']:.1f} s" for _, event in run.states("disk")
-            ),
-            "exit code": run.code,
-            "resume": f"{resumed}, {time.monotonic() - began:.1f} s" if given.until_the_end else None,
-            "samples": shown["samples"],
-            "words unlike those of an undisturbed run, per cent": round(word_error_rate(undisturbed.text, words), 1),
-            "verify": subprocess.run(
-                [*TRANSCRIBER, "sessions", "verify", session], capture_output=True, check=False
-            ).returncode,
-        }
-        print(json.dumps(rows) if given.json else table(rows.items()))
+    case = Case(
+        "the disk is full",
+        f"{given.file_system}, " + ("to the end" if given.until_the_end else f"for {given.full:g} s"),
+        exits=(5,) if given.until_the_end else (0,),
+        states=STAYS if given.until_the_end else RECOVERS,
+        strike=strike,
+        at=STRIKE,
+        seconds=given.seconds,
+        settings={"TRANSCRIBER_STORAGE__EMERGENCY_SIZE": str(given.emergency)},
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = FullDiskBench(Path(temporary), given.audio, given.model or offline_model(), policy=given.policy)
+        place = Path(temporary) / "0" / "disk"
+        with small_file_system(place, "32M", given.file_system):
+            (place / "sessions").mkdir()
+            (place.parent / "sessions").symlink_to(place / "sessions")
+            row = bench.judge(0, case)
+    print(json.dumps(row) if given.json else table(row.items()))
+    sys.exit(bool(row["bad"]))
 
 
 if __name__ == "__main__":

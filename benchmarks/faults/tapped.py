@@ -17,7 +17,7 @@ import time
 import wave
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,15 @@ class TappedBench:
         folder.mkdir(exist_ok=True)
         try:
             return self._judge(folder, case)
+        except subprocess.TimeoutExpired as error:
+            return {
+                "case": str(case),
+                "group": case.group,
+                "exit": None,
+                "states": [],
+                "after": "",
+                "bad": [str(error)],
+            }
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,7 +127,7 @@ class TappedBench:
         }
         sessions = folder / "sessions"
         session = next(iter(sessions.iterdir()), None) if sessions.is_dir() else None
-        if session is None or not case.begins:
+        if session is None or not (session / "session.json").exists() or not case.begins:
             row["after"] = "nothing left behind" if session is None else self.finish(session, case)
         else:
             tapped = Tapped.of(folder / "tap")
@@ -149,7 +158,11 @@ class TappedBench:
         ) as process:
             if case.strike is not None:
                 threading.Thread(target=strike, args=(psutil.Process(process.pid), folder, case), daemon=True).start()
-            out, errors = process.communicate(timeout=case.seconds + 150)
+            try:
+                out, errors = process.communicate(timeout=case.seconds + 150)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
         return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
     def command(self, name: str) -> list[str]:
@@ -284,14 +297,15 @@ def table(rows: list[dict[str, object]]) -> str:
 
 def run_all(bench: TappedBench, selected: Sequence[Case], *, jobs: int, results: Path | None) -> bool:
     """Run cases, print their results, and return whether all came out as they must."""
-    rows = []
+    rows: dict[int, dict[str, object]] = {}
     with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(bench.judge, range(len(selected)), selected):
-            rows.append(row)
+        futures = {pool.submit(bench.judge, number, case): number for number, case in enumerate(selected)}
+        for future in as_completed(futures):
+            rows[futures[future]] = row = future.result()
             if row["bad"]:
                 print(json.dumps(row), file=sys.stderr, flush=True)
             if results:
                 with results.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-    print(table(rows))
-    return not any(row["bad"] for row in rows)
+    print(table([rows[number] for number in sorted(rows)]))
+    return not any(row["bad"] for row in rows.values())
