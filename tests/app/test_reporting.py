@@ -308,13 +308,13 @@ def test_an_alert_is_logged_even_where_it_cannot_be_stored():
     assert log.lines == [{"event": "state_changed", **changed}]
 
 
-def test_an_alert_that_is_on_cannot_be_raised_again():
+def test_an_alert_that_is_over_cannot_end_again():
     log = Lines()
     reporter = Reporter(log, None, now=lambda: 0.0)
-    for after in ("alert", "alert", "normal"):
+    for after in ("alert", "normal", "normal"):
         reporter.tell(StateChanged("lag", "normal", after, "", ME))
     assert [(line["event"], line["before"], line["after"]) for line in log.lines] == [
         ("state_changed", "normal", "alert"),
-        ("transition_refused", "alert", "alert"),
         ("state_changed", "alert", "normal"),
+        ("transition_refused", "normal", "normal"),
     ]
