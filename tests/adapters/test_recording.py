@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from transcriber.adapters.disk import Disk, InlineDisk
 from transcriber.adapters.recording import TrackRecording, read_extent, read_pieces
 from transcriber.adapters.recording_writer import Acknowledged, FilesRemovedError, TrackWriter
-from transcriber.adapters.recovery_track import checksum
+from transcriber.adapters.sample_files import SampleFiles
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
 from transcriber.types import Block, Gap, GapReason, Position
@@ -505,7 +505,7 @@ def test_every_acknowledged_sample_survives_a_kill_and_the_file_plays(track, tmp
         extent.add(record)
         if isinstance(record, journal.Audio):
             [span] = wav.spans(record.start, record.end)
-            assert checksum(track.audio / "000001.wav", span) == record.crc
+            assert SampleFiles(track.audio).checksum(span) == record.crc
     assert extent.durable >= durable
 
 

@@ -237,6 +237,30 @@ def test_what_is_kept_in_source_quality_is_verified_counted_and_removed(sessions
     assert not (sessions / STANDUP).exists()
 
 
+def test_archive_halves_what_is_complete_and_says_by_how_much(sessions, transcriber, original):
+    code, out, err = transcriber("sessions", "archive", STANDUP, LECTURE)
+    assert (code, out) == (0, "")
+    assert err.splitlines()[0] == f"{STANDUP}: 4 files archived, 1.2 MB → 0.0 MB"
+    assert {path.suffix for folder in (sessions / STANDUP / "audio" / THEM, original) for path in folder.iterdir()} == {
+        ".flac"
+    }
+    assert transcriber("sessions", "verify", STANDUP, LECTURE)[0] == 0
+    assert "2.000 s in 2 files of 48000 Hz, 2 ch, s24le" in transcriber("sessions", "show", STANDUP)[1]
+    assert transcriber("sessions", "archive", STANDUP) == (0, "", f"{STANDUP}: nothing to archive\n")
+
+
+def test_archive_leaves_what_is_unfinished_or_damaged_and_does_the_rest(sessions, transcriber):
+    (sessions / LECTURE / "clean").unlink()
+    file = sessions / STANDUP / "audio" / THEM / "000001.wav"
+    file.write_bytes(file.read_bytes()[:-2] + b"xx")
+    code, _, err = transcriber("sessions", "archive", LECTURE, STANDUP)
+    assert code == 5
+    assert f"error: {LECTURE} is not complete; finish it first: transcriber resume {LECTURE}" in err.splitlines()
+    assert f"{STANDUP}: audio/them/000001.wav stays as it is: it is not what was recorded" in err.splitlines()
+    assert err.splitlines()[-1] == "error: 2 of 2 sessions not archived: see above"
+    assert (sessions / STANDUP / "audio" / ME / "000001.flac").exists()
+
+
 @pytest.mark.usefixtures("talk")
 def test_show_tells_the_state_of_each_component_since_when_and_why(transcriber):
     _, out, _ = transcriber("sessions", "show", "talk")

@@ -200,6 +200,12 @@ def test_repair(found, files, expected):
     assert repaired(found, files, crc_of, at_least=ORIGIN) == expected + ends
 
 
+def test_samples_that_are_there_and_cannot_be_read_are_damage():
+    found = [audio(0, 10), Damage(1, ""), audio(20, 30)]
+    unreadable = repaired(found, {0: 40}, lambda span: None if span.start == 10 else crc_of(span), at_least=ORIGIN)
+    assert unreadable == [audio(0, 10), damage(10, 20), audio(20, 30), audio(30, 40), End(Position(40))]
+
+
 near = st.integers(0, 4 * F).map(Position)
 left_over = st.one_of(
     st.builds(audio, near, near),

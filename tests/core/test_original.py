@@ -144,6 +144,38 @@ def test_a_file_is_small_enough_for_players_whatever_the_format():
     assert original.most_frames(CD) == 300 * 44_100
 
 
+def starts(*pieces: DeviceBlock | Gap) -> list[int]:
+    """Return where the files begin that pieces come to."""
+    layout = Layout()
+    return sorted({part.start for piece in pieces for part in layout.take(piece)})
+
+
+def test_rounding_is_no_hole_and_two_samples_are_one():
+    first = block(0, 44_100)
+    assert starts(first, block(RATE - 1, 441)) == starts(first, block(RATE, 441)) == starts(first, block(RATE + 1, 441))
+    assert starts(first, block(RATE + 2, 441)) == [0, RATE + 2]
+    assert starts(first, block(RATE - 2, 441)) == [0], "it came before"
+    layout = Layout()
+    for piece in (first, block(RATE + 1, 44_100), block(2 * RATE + 3, 441)):
+        layout.take(piece)
+    assert layout.missed == 2
+
+
+def test_a_file_that_drifts_off_by_rounding_ends():
+    assert starts(*(block(at * (RATE + 1), 44_100) for at in range(4))) == [0, 2 * (RATE + 1)]
+
+
+def test_after_the_shortest_gap_a_file_begins():
+    gap = Gap(Position(RATE), Position(RATE + 1), LOST)
+    assert starts(block(0, 44_100), gap, block(RATE + 1, 441)) == [0, RATE + 1]
+
+
+def test_no_two_files_begin_at_the_same_position():
+    layout = Layout()
+    parts = [part for form in (CD, STUDIO, CD) for part in layout.take(block(0, 1, form))]
+    assert [(part.start, part.form) for part in parts] == [(0, CD), (1, STUDIO), (2, CD)]
+
+
 @given(st.integers(0, 10**13).map(Position))
 def test_the_name_of_a_file_says_where_it_begins(start):
     assert original.file_start(original.file_name(start)) == start

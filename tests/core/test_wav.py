@@ -63,3 +63,19 @@ def test_names_of_files_sort_and_come_back(index):
 
 def test_other_names_are_no_files_of_a_track():
     assert [wav.file_index(name) for name in ("000000.wav", "1.wav", "000001.wav~", "notes.txt")] == [None] * 4
+
+
+@given(positions, st.integers(0, 1000), st.integers(1, 100))
+def test_the_parts_of_a_span_cover_it_once(start, length, most):
+    for span in wav.spans(start, Position(start + length)):
+        parts = list(span.parts(most))
+        assert [part.start for part in parts] + [span.end] == [span.start, *(part.end for part in parts)]
+        assert {part.index for part in parts} == {span.index}
+        assert all(part.end - part.start == most for part in parts[:-1])
+        assert 0 < parts[-1].end - parts[-1].start <= most
+
+
+@given(st.integers(0, 10**6))
+def test_the_size_of_a_file_tells_its_samples(samples):
+    assert wav.byte_end(samples) == len(wav.header(samples)) + 2 * samples
+    assert wav.whole_samples(wav.byte_end(samples)) == wav.whole_samples(wav.byte_end(samples) + 1) == samples

@@ -10,6 +10,7 @@ from typing import Self
 from transcriber.adapters import disk_files
 from transcriber.adapters.disk import CallRunner
 from transcriber.adapters.recording_writer import Acknowledged, FilesRemovedError, TrackWriter
+from transcriber.adapters.sample_files import SampleFiles
 from transcriber.core import journal, wav
 from transcriber.errors import StorageError
 from transcriber.types import SAMPLE_BYTES, Block, Gap, GapReason, Position
@@ -185,19 +186,20 @@ def read_pieces(audio: Path, gaps: Sequence[Gap], start: Position, end: Position
     """
     pieces: list[Block | Gap] = []
     first = max(0, bisect_right(gaps, start, key=lambda gap: gap.end))
-    for gap in gaps[first:]:
-        if gap.start >= end:
-            break
-        pieces.extend(_read_audio(audio, start, gap.start))
-        pieces.append(Gap(max(start, gap.start), min(end, gap.end), gap.reason))
-        start = gap.end
-    pieces.extend(_read_audio(audio, start, end))
+    with SampleFiles(audio) as files:
+        for gap in gaps[first:]:
+            if gap.start >= end:
+                break
+            pieces.extend(_read_audio(files, start, gap.start))
+            pieces.append(Gap(max(start, gap.start), min(end, gap.end), gap.reason))
+            start = gap.end
+        pieces.extend(_read_audio(files, start, end))
     return pieces
 
 
-def _read_audio(audio: Path, start: Position, end: Position) -> Iterator[Block | Gap]:
+def _read_audio(files: SampleFiles, start: Position, end: Position) -> Iterator[Block | Gap]:
     for span in wav.spans(start, end):
-        pcm = _read_span(audio / wav.file_name(span.index), span)
+        pcm = _read_span(files, span)
         if pcm:
             yield Block(span.start, pcm)
         readable = Position(span.start + len(pcm) // SAMPLE_BYTES)
@@ -205,16 +207,11 @@ def _read_audio(audio: Path, start: Position, end: Position) -> Iterator[Block |
             yield Gap(readable, span.end, GapReason.DAMAGE)
 
 
-def _read_span(path: Path, span: wav.FileSpan) -> bytes:
+def _read_span(files: SampleFiles, span: wav.FileSpan) -> bytes:
     """Return the whole samples of a span that can be read, from its start."""
     try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(span.offset)
-            pcm = file.read(span.size) or b""
-    except FileNotFoundError:
-        return b""
+        return files.read(span)
     except OSError as error:
         if error.errno == errno.EIO:
             return b""
-        raise disk_files.explain(error, path, doing="read") from error
-    return pcm[: len(pcm) - len(pcm) % SAMPLE_BYTES]
+        raise disk_files.explain(error, files.folder, doing="read") from error

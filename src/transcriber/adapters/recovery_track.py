@@ -1,6 +1,5 @@
 """Repair of one track after a crash: WAV files that play, and a journal that agrees with them."""
 
-import errno
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,11 +8,10 @@ from pathlib import Path
 
 from transcriber.adapters import disk_files
 from transcriber.adapters.recording_writer import Acknowledged, TrackWriter
+from transcriber.adapters.sample_files import SampleFiles
 from transcriber.core import journal, wav
 from transcriber.core.journal_repair import repaired
 from transcriber.types import SAMPLE_BYTES, Block, Gap, GapReason, Position, TrackName
-
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +48,11 @@ class TrackRecovery:
         acknowledged = max((record.end for record in found if isinstance(record, journal.Audio | Gap)), default=0)
         # What a failing disk took of that, and did not acknowledge, is not to be trusted: there it is whole.
         until = Position(max(held[0].start, acknowledged)) if held else None
-        files = {index: self._repair_wav(index, until) for index in wav_files(self._audio)}
-        known = at_least if until is None else min(at_least, until)
-        records = repaired(found, files, self._checksum, at_least=known)
+        with SampleFiles(self._audio) as samples:
+            files = {index: samples.readable(index) for index in samples.archived()}
+            files |= {index: self._repair_wav(index, until) for index in samples.wavs()}
+            known = at_least if until is None else min(at_least, until)
+            records = repaired(found, files, samples.checksum, at_least=known)
         self._write_journal(before, found, records)
         for folder in (self._audio, self._journal_file.parent):
             disk_files.sync_folder(folder)
@@ -128,12 +128,6 @@ class TrackRecovery:
         disk_files.replace(self._journal_file, after)
         self._actions.append(f"{self._journal_file}: {kept} records kept, {len(records) - kept} added")
 
-    def _checksum(self, span: wav.FileSpan) -> int:
-        crc = checksum(self._audio / wav.file_name(span.index), span)
-        if crc is None:
-            raise OSError(errno.EIO, "samples that were there are gone", str(self._audio / wav.file_name(span.index)))
-        return crc
-
 
 def _without_holes(held: Sequence[Block | Gap]) -> Iterator[Block | Gap]:
     position = held[0].start
@@ -142,27 +136,6 @@ def _without_holes(held: Sequence[Block | Gap]) -> Iterator[Block | Gap]:
             yield Gap(position, piece.start, GapReason.DAMAGE)
         yield piece
         position = max(position, piece.end)
-
-
-def wav_files(audio: Path) -> Sequence[int]:
-    """Return the indices of a track's files, in order."""
-    found = (wav.file_index(path.name) for path in audio.iterdir())
-    return sorted(index for index in found if index is not None)
-
-
-def checksum(path: Path, span: wav.FileSpan) -> int | None:
-    """Return the CRC32 of a span's bytes in its file, or None if they are not all there."""
-    crc = 0
-    rest = span.size
-    try:
-        with path.open("rb") as file:
-            file.seek(span.offset)
-            while rest and (part := file.read(min(rest, _READ_BYTES))):
-                crc = zlib.crc32(part, crc)
-                rest -= len(part)
-    except FileNotFoundError:
-        return None
-    return None if rest else crc
 
 
 def read_at(descriptor: int, offset: int, size: int) -> bytes:

@@ -14,7 +14,7 @@ from transcriber.adapters import emergency_file
 from transcriber.adapters import recovery_emergency as emergency
 from transcriber.adapters import transcript_db_schema as schema
 from transcriber.adapters.original_files import check_original
-from transcriber.adapters.recovery_track import checksum, wav_files
+from transcriber.adapters.sample_files import SampleFiles
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_index import SessionState, state_of
 from transcriber.adapters.session_folder_manifest import COPY, FILE, sealed
@@ -91,7 +91,7 @@ class _TrackCheck:
     def __init__(self, session: SessionFolder, track: TrackName, *, ended: bool) -> None:
         self.extent = journal.Extent()
         self._track = track
-        self._audio = session.audio(track)
+        self._files = SampleFiles(session.audio(track))
         self._journal = session.journal(track)
         self._original = session.original(track)
         self._ended = ended
@@ -100,8 +100,9 @@ class _TrackCheck:
 
     def run(self) -> Iterator[str]:
         try:
-            yield from self._check_journal(self._journal.read_bytes() if self._journal.exists() else b"")
-            yield from self._check_files()
+            with self._files:
+                yield from self._check_journal(self._journal.read_bytes() if self._journal.exists() else b"")
+                yield from self._check_files()
             yield from check_original(self._original)
         except OSError as error:
             yield f"{self._track}: {error.filename}: {error.strerror}"
@@ -131,25 +132,30 @@ class _TrackCheck:
     def _check_audio(self, record: journal.Audio) -> Iterator[str]:
         for span in wav.spans(record.start, record.end):
             self._ends[span.index] = span.end
-            path = self._audio / wav.file_name(span.index)
-            crc = checksum(path, span)
+            crc = self._files.checksum(span)
             if crc != record.crc:
                 wrong = "missing" if crc is None else "not what was recorded"
                 times = f"{seconds(span.start)}-{seconds(span.end)} s"
-                yield f"audio/{self._track}/{path.name}: samples {span.start}-{span.end} ({times}) are {wrong}"
+                where = f"audio/{self._track}/{self._files.path(span.index).name}"
+                yield f"{where}: samples {span.start}-{span.end} ({times}) are {wrong}"
 
     def _check_files(self) -> Iterator[str]:
-        for index in wav_files(self._audio):
-            path = self._audio / wav.file_name(index)
+        for index in self._files.wavs():
+            path = self._files.path(index)
             with path.open("rb") as file:
                 promised = wav.parse_header(file.read(wav.HEADER_BYTES))
             size = path.stat().st_size
             if promised is None or wav.HEADER_BYTES + promised * SAMPLE_BYTES != size:
                 yield f"audio/{self._track}/{path.name}: the header does not describe the file"
-            known = self._ends.get(index, wav.file_start(index)) - wav.file_start(index)
-            if wav.whole_samples(size) > known:
-                unknown = wav.whole_samples(size) - known
-                yield f"audio/{self._track}/{path.name}: {unknown} samples that the journal does not know"
+            yield from self._check_length(index, wav.whole_samples(size))
+        for index in self._files.archived():
+            yield from self._check_length(index, self._files.readable(index))
+
+    def _check_length(self, index: int, samples: int) -> Iterator[str]:
+        unknown = wav.file_start(index) + samples - self._ends.get(index, wav.file_start(index))
+        if unknown > 0:
+            name = self._files.path(index).name
+            yield f"audio/{self._track}/{name}: {unknown} samples that the journal does not know"
 
 
 def _check_emergencies(session: SessionFolder) -> Iterator[str]:

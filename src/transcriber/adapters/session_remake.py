@@ -6,11 +6,10 @@ here: `resume` makes it from what is left of the audio.
 
 import errno
 from collections.abc import Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from transcriber.adapters import disk_files
-from transcriber.adapters.recovery_track import checksum, wav_files
+from transcriber.adapters.sample_files import SampleFiles
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.core import journal, wav
 from transcriber.core.journal_repair import repaired
@@ -50,29 +49,24 @@ class SessionRemake:
 
 def _remake_journal(audio: Path, journal_file: Path, durable: Position, gaps: Sequence[Gap]) -> None:
     """Nothing after `durable` is trusted: it is still in memory."""
-    there = {index: wav.whole_samples((audio / wav.file_name(index)).stat().st_size) for index in wav_files(audio)}
-    files = {
-        index: min(samples, durable - wav.file_start(index), wav.FILE_SAMPLES)
-        for index, samples in there.items()
-        if wav.file_start(index) < durable
-    }
     before = journal_file.read_bytes() if journal_file.exists() else b""
     found = [record for record in journal.scan(before) if isinstance(record, journal.Audio | journal.Clock)]
     known = sorted([*(record for record in found if _place(record) < durable), *gaps], key=_place)
-    records = repaired(known, files, partial(_checksum, audio), at_least=durable)
+    with SampleFiles(audio) as samples:
+        there = {index: wav.whole_samples(samples.path(index).stat().st_size) for index in samples.wavs()}
+        there |= {index: samples.readable(index) for index in samples.archived()}
+        files = {
+            index: min(count, durable - wav.file_start(index), wav.FILE_SAMPLES)
+            for index, count in there.items()
+            if wav.file_start(index) < durable
+        }
+        records = repaired(known, files, samples.checksum, at_least=durable)
     disk_files.replace(journal_file, journal.encode_all(_named(records, set(known))))
     disk_files.sync_folder(audio)
 
 
 def _place(record: journal.Audio | journal.Clock | Gap) -> Position:
     return record.position if isinstance(record, journal.Clock) else record.start
-
-
-def _checksum(audio: Path, span: wav.FileSpan) -> int:
-    crc = checksum(audio / wav.file_name(span.index), span)
-    if crc is None:
-        raise FileNotFoundError(audio / wav.file_name(span.index))
-    return crc
 
 
 def _named(records: Sequence[journal.Record], known: Collection[journal.Record]) -> Sequence[journal.Record]:

@@ -15,6 +15,7 @@ from transcriber.adapters.guarded_recording import GuardedRecording
 from transcriber.adapters.session_folder import SessionFolder
 from transcriber.adapters.session_folder_manifest import TrackEntry
 from transcriber.adapters.sleep import SleepWatch
+from transcriber.app.archiving import Archiving
 from transcriber.app.backlog import Backlog
 from transcriber.app.engine import check_model, language_of, make_client, make_supply
 from transcriber.app.reporting import Log
@@ -88,7 +89,8 @@ async def recording(
             tracks.append(track)
 
         def errands(session: Session) -> Sequence[ChildSpec]:
-            return (*Retention(settings, log).children(), *(Backlog(session, log).children() if backlog else ()))
+            upkeep = *Retention(settings, log).children(), *Archiving(services).children()
+            return (*upkeep, *(Backlog(session, log).children() if backlog else ()))
 
         yield Session(services=services, supply=make_supply(services), tracks=tracks, errands=errands)
 

@@ -7,8 +7,8 @@ from transcriber.core import wav
 from transcriber.core.journal import Audio, Clock, Damage, End, Record
 from transcriber.types import Gap, GapReason, Position
 
-type Checksum = Callable[[wav.FileSpan], int]
-"""Returns the CRC32 of the samples of a span, which are all there."""
+type Checksum = Callable[[wav.FileSpan], int | None]
+"""Returns the CRC32 of the samples of a span, or None if not all of them can be read."""
 
 
 class _Repair:
@@ -46,8 +46,9 @@ class _Repair:
         for span in wav.spans(self.position, end):
             readable = Position(min(span.end, wav.file_start(span.index) + self._files.get(span.index, 0)))
             if readable > span.start:
-                there = wav.FileSpan(span.index, span.start, readable)
-                self._add(Audio(there.start, there.end, self._checksum(there)))
+                crc = self._checksum(wav.FileSpan(span.index, span.start, readable))
+                there = Gap(span.start, readable, GapReason.DAMAGE) if crc is None else Audio(span.start, readable, crc)
+                self._add(there)
             if self.position < span.end:
                 self._add(Gap(self.position, span.end, GapReason.DAMAGE))
 

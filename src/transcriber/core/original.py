@@ -20,7 +20,7 @@ MOST_BYTES = 1 << 30
 ROUNDING = 1
 """Samples by which positions differ that were counted from two beginnings."""
 
-_NAME = re.compile(r"(\d{12,})\.wav")
+_NAME = re.compile(r"(\d{12,})\.(wav|flac)")
 
 
 def file_name(start: Position) -> str:
@@ -33,7 +33,7 @@ def file_name(start: Position) -> str:
 
 
 def file_start(name: str) -> Position | None:
-    """Return where the file called `name` begins, or None if none is called so."""
+    """Return where the file called `name` begins, archived or not, or None if none is called so."""
     found = _NAME.fullmatch(name)
     return Position(int(found[1])) if found else None
 
@@ -65,7 +65,7 @@ class Layout:
     missed: int = 0
     """Samples that were captured and are in no file, since this was last set to 0."""
     _next: Position = Position(0)  # end of what was taken
-    _start: Position = Position(0)  # of the file
+    _start: Position = Position(-1)  # of the file
     _form: AudioFormat | None = None  # of the file; None: the next block begins one
     _frames: int = 0  # in the file
 
@@ -108,7 +108,8 @@ class Layout:
         return parts
 
     def _begin(self, start: Position, form: AudioFormat) -> None:
-        self._start, self._form, self._frames = start, form, 0
+        # A file of less than a sample may end where it began: the next one has another name all the same.
+        self._start, self._form, self._frames = Position(max(start, self._start + 1)), form, 0
 
     def _end(self, form: AudioFormat) -> Position:
         return Position(self._start + samples_of(self._frames, form.rate))

@@ -41,6 +41,11 @@ class FileSpan:
         """Bytes that the span's samples take."""
         return (self.end - self.start) * SAMPLE_BYTES
 
+    def parts(self, most: int) -> Iterator["FileSpan"]:
+        """Cut the span into parts of `most` samples, and a last one of what is left."""
+        for start in range(self.start, self.end, most):
+            yield FileSpan(self.index, Position(start), Position(min(start + most, self.end)))
+
 
 def header(samples: int) -> bytes:
     """Return the header of a PCM16 mono 16 kHz file of `samples` samples.
@@ -88,6 +93,11 @@ def file_start(index: int) -> Position:
 def byte_offset(position: Position) -> int:
     """Return the offset of a sample in its file."""
     return HEADER_BYTES + position % FILE_SAMPLES * SAMPLE_BYTES
+
+
+def byte_end(samples: int) -> int:
+    """Return the size of a file of so many samples."""
+    return HEADER_BYTES + samples * SAMPLE_BYTES
 
 
 def whole_samples(size: int) -> int:

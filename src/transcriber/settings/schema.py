@@ -22,6 +22,7 @@ CommitPolicy = Literal["agreement", "utterance"]
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 OutputFormat = Literal["text", "jsonl"]
+Archive = Literal["off", "flac"]
 BacklogPolicy = Literal["finish", "repair", "leave"]
 
 
@@ -189,6 +190,13 @@ class Storage(Section, frozen=True, kw_only=True):
         bool,
         Meta(description="Keep what each source delivers as well, in its own rate, channels and sample format."),
     ] = False
+    archive: Annotated[
+        Archive,
+        Meta(
+            description="`flac` makes FLAC of the audio of complete sessions at the start of a run, and of its own, "
+            "once a file is full and transcribed.",
+        ),
+    ] = "off"
 
     @property
     def emergency_place(self) -> Path | None:

@@ -1,6 +1,6 @@
 """`transcriber sessions`: what was recorded, and what to do with it.
 
-Only `remove`, `prune` and `verify --repair` change anything.
+Only `archive`, `remove`, `prune` and `verify --repair` change anything.
 """
 
 import re
@@ -16,6 +16,7 @@ import msgspec
 
 from transcriber.adapters import export as files
 from transcriber.adapters import session_folder_index as index
+from transcriber.adapters.archive import archive_session
 from transcriber.adapters.recovery_repair import repair as repair_session
 from transcriber.adapters.recovery_verify import VerifyReport
 from transcriber.adapters.recovery_verify import verify as verify_session
@@ -45,7 +46,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def command() -> None:
-    """List, show, export, verify, search, remove or prune sessions.
+    """List, show, export, verify, archive, search, remove or prune sessions.
 
     SESSION is an id, the start of one, a name or a folder.
     """
@@ -132,6 +133,25 @@ def _verified(entry: SessionEntry, *, repair: bool) -> tuple[VerifyReport, Seque
         return report, ()
     repairs = repair_session(entry.path)
     return verify_session(SessionFolder.view(entry.path)), repairs
+
+
+@command.command()
+@click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
+@located
+def archive(config: Path | None, sessions: tuple[str, ...]) -> None:
+    """Halve the audio of each complete SESSION: its WAV files become FLAC, the same to the bit."""
+    failed = 0
+    for entry in [_find(config, session) for session in sessions]:
+        try:
+            done = archive_session(entry.path)
+        except StorageError as error:
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+        else:
+            failed += bool(done.refused)
+            click.echo("\n".join(overview.archived(entry, done)), err=True)
+    if failed:
+        raise StorageError(f"{failed} of {wording.count(len(sessions), 'session')} not archived: see above")
 
 
 @command.command()

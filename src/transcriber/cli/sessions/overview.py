@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from transcriber.adapters.archive import Archived
 from transcriber.adapters.original_files import StoredOriginal
 from transcriber.adapters.session_folder_index import SessionEntry
 from transcriber.cli.sessions import states
@@ -151,6 +152,17 @@ def transcript(document: Document) -> Iterator[str]:
                 yield wording.of_gap(track, gap)
             case _:
                 pass
+
+
+def archived(entry: SessionEntry, done: Archived) -> Iterator[str]:
+    """Yield what was archived, and a line for each file that was not."""
+    if done.files:
+        files, saved = wording.count(done.files, "file"), f"{megabytes(done.before)} → {megabytes(done.after)}"
+        yield f"{entry.id}: {files} archived, {saved}"
+    elif not done.refused:
+        yield f"{entry.id}: nothing to archive"
+    for file, reason in done.refused.items():
+        yield f"{entry.id}: {file} stays as it is: {reason}"
 
 
 def account(captured: int, coverage: Coverage, missing_by: Mapping[GapReason, int]) -> str:
