@@ -117,8 +117,9 @@ class Content:
         return cls(samples, rows)
 
     def text(self) -> set[tuple]:
-        """Return the rows of the transcript without their numbers."""
-        return {row[1:] for table in ("segments", "words", "gaps") for row in self.rows[table]}
+        """Return the rows of the transcript without their numbers; a word may be in no segment yet."""
+        words = {row[1:-1] for row in self.rows["words"]}
+        return words | {row[1:] for table in ("segments", "gaps") for row in self.rows[table]}
 
 
 @dataclass

@@ -8,10 +8,11 @@ from transcriber.core.record_log import SLOT
 contents = st.lists(st.binary(min_size=1, max_size=200), max_size=8)
 
 
-def fill(first, records):
-    return record_log.opening(first) + b"".join(
-        record_log.encode(content, number) for number, content in enumerate(records, first)
-    )
+def fill(first, records, size=None):
+    """Return a file of so many bytes with these records, or one with no space but theirs."""
+    taken = SLOT + sum(map(record_log.room, records))
+    written = (record_log.encode(content, number) for number, content in enumerate(records, first))
+    return record_log.opening(first, size or taken) + b"".join(written) + bytes(max(0, (size or taken) - taken))
 
 
 def scanned(data):
@@ -137,9 +138,20 @@ def test_damage_at_the_end_goes_on_to_it_or_to_what_an_earlier_filling_left():
     assert salvaged(whole + old[5 * SLOT :]) == [b"first", record_log.Damage(3 * SLOT, 5 * SLOT)]
 
 
+@given(contents, st.integers(0, 4_000), st.data())
+def test_a_file_that_was_cut_short_anywhere_is_damaged(records, space, data):
+    whole = fill(3, records, SLOT + sum(map(record_log.room, records)) + space)
+    assert salvaged(whole) == records
+    found = salvaged(whole[: data.draw(st.integers(0, len(whole) - 1))])
+    kept = [content for content in found if isinstance(content, bytes)]
+    assert isinstance(found[-1], record_log.Damage)
+    assert kept == records[: len(kept)]
+
+
 def test_records_that_are_missing_are_damage_even_if_what_follows_is_whole():
     whole = fill(1, [b"1", b"2", b"3"])
-    assert salvaged(whole[: 3 * SLOT] + whole[5 * SLOT :]) == [b"1", record_log.Damage(3 * SLOT, 3 * SLOT), b"3"]
+    without = whole[: 3 * SLOT] + whole[5 * SLOT :] + bytes(2 * SLOT)
+    assert salvaged(without) == [b"1", record_log.Damage(3 * SLOT, 3 * SLOT), b"3"]
 
 
 def test_without_its_beginning_a_file_is_damaged_and_its_records_are_there():

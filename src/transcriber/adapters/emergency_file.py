@@ -134,7 +134,7 @@ class EmergencyFile:
         return descriptor
 
     def _begin(self, descriptor: int) -> None:
-        self._write(descriptor, 0, record_log.opening(self._next))
+        self._write(descriptor, 0, record_log.opening(self._next, self._size))
         self._first, self._end = self._next, record_log.SLOT
 
     def _write(self, descriptor: int, offset: int, content: bytes) -> None:

@@ -6,7 +6,8 @@ A record is a header of 64 bytes, and its content, padded to the next multiple o
     4   zero                20  CRC32 of the content
     8   sequence number     24  zero, then at 60 the CRC32 of the 60 bytes before
 
-The file begins with a header of length 0, whose number is that of the first record after it. To empty the file is to
+The file begins with a header of length 0, whose number is that of the first record after it; at 24 it has the size of
+the file (u64), by which one that was cut short is known. To empty the file is to
 write that header anew, with a number that was never given: what an earlier filling left behind is no record then.
 """
 
@@ -14,12 +15,13 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SLOT = 64
 """Bytes to which everything is aligned; it divides every sector size, so a header is written whole or not at all."""
 
 _MAGIC = b"TrE1"
-_HEADER = struct.Struct("<4s4xQII36x")
+_HEADER = struct.Struct("<4s4xQIIQ28x")
 _CRC = struct.Struct("<I")
 _READ_BYTES = 1 << 20
 
@@ -35,9 +37,17 @@ class Damage:
     end: int | None
 
 
-def opening(first: int) -> bytes:
-    """Return the beginning of an empty file, whose first record will have the number `first`."""
-    return _header(first, b"")
+class _Head(NamedTuple):
+    sequence: int
+    length: int
+    crc: int
+    size: int
+    """Of the file, in its opening."""
+
+
+def opening(first: int, size: int) -> bytes:
+    """Return the beginning of an empty file of `size` bytes, whose first record will have the number `first`."""
+    return _header(first, b"", size)
 
 
 def encode(content: bytes, sequence: int) -> bytes:
@@ -58,8 +68,8 @@ def room(content: bytes) -> int:
 
 def first_number(read: ReadAt) -> int | None:
     """Return the number of the first record, or None if the beginning cannot be read as one."""
-    found = _decode(read(0, SLOT))
-    return found[0] if found is not None and found[1] == 0 else None
+    found = _opening(read)
+    return found and found.sequence
 
 
 def scan(read: ReadAt) -> Iterator[tuple[int, bytes]]:
@@ -74,11 +84,10 @@ def scan(read: ReadAt) -> Iterator[tuple[int, bytes]]:
 def record_at(read: ReadAt, offset: int, sequence: int) -> bytes | None:
     """Return the content of record `sequence` at `offset`, or None if it is not there as it was written."""
     found = _decode(read(offset, SLOT))
-    if found is None or found[0] != sequence:
+    if found is None or found.sequence != sequence:
         return None
-    _, length, crc = found
-    content = read(offset + SLOT, length)
-    return content if len(content) == length and zlib.crc32(content) == crc else None
+    content = read(offset + SLOT, found.length)
+    return content if len(content) == found.length and zlib.crc32(content) == found.crc else None
 
 
 def salvage(read: ReadAt) -> Iterator[bytes | Damage]:
@@ -87,15 +96,16 @@ def salvage(read: ReadAt) -> Iterator[bytes | Damage]:
     What an earlier filling left is told by its numbers, which are lower. Only where the beginning is damaged, and no
     record of the newest filling is there to compare with, are records of the one before among those that are given.
     """
-    expected = first_number(read)
-    damaged, end, offset = expected is None, SLOT * (expected is not None), SLOT
+    beginning = _opening(read)
+    expected = beginning and beginning.sequence
+    damaged, end, offset = beginning is None, SLOT if beginning else 0, SLOT
     while (at := _next_header(read, offset)) is not None:
         found = _decode(read(at, SLOT))
         offset = at + SLOT
         if found is None:
             damaged = True
             continue
-        sequence, length, crc = found
+        sequence, length, crc, _ = found
         if not length or (expected is not None and sequence < expected):
             break
         content = read(offset, length)
@@ -107,7 +117,7 @@ def salvage(read: ReadAt) -> Iterator[bytes | Damage]:
             yield content
             damaged, expected, end = False, sequence + 1, offset + length + -length % SLOT
         offset += length + -length % SLOT
-    if damaged:
+    if damaged or (beginning and not read(beginning.size - 1, 1)):
         yield Damage(end, at)
 
 
@@ -125,17 +135,21 @@ def _next_header(read: ReadAt, offset: int) -> int | None:
     return None
 
 
-def _header(sequence: int, content: bytes) -> bytes:
-    body = _HEADER.pack(_MAGIC, sequence, len(content), zlib.crc32(content))
+def _opening(read: ReadAt) -> _Head | None:
+    found = _decode(read(0, SLOT))
+    return found if found is not None and not found.length else None
+
+
+def _header(sequence: int, content: bytes, size: int = 0) -> bytes:
+    body = _HEADER.pack(_MAGIC, sequence, len(content), zlib.crc32(content), size)
     return body + _CRC.pack(zlib.crc32(body))
 
 
-def _decode(slot: bytes) -> tuple[int, int, int] | None:
-    """Return number, length and CRC of the content; None if it is no header. The CRC tells, so the magic may be off."""
+def _decode(slot: bytes) -> _Head | None:
+    """Return what a header says; None if it is none. Its CRC tells, so the magic may be off."""
     if len(slot) != SLOT:
         return None
     body = _MAGIC + slot[len(_MAGIC) : -_CRC.size]
     if _CRC.unpack_from(slot, len(body))[0] != zlib.crc32(body):
         return None
-    _, sequence, length, crc = _HEADER.unpack(body)
-    return sequence, length, crc
+    return _Head(*_HEADER.unpack(body)[1:])
