@@ -311,7 +311,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="the scenarios that have this in their name")
     parser.add_argument("--jobs", type=int, default=2, help="kills at once")
-    parser.add_argument("--without", choices=("replace", "merge", "journal", "clean"))
+    parser.add_argument("--without", choices=("journal",))
     parser.add_argument("--notes", type=int, default=3, help="details of each scenario")
     given = parser.parse_args()
     fast = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - only to be fast
