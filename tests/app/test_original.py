@@ -21,7 +21,7 @@ from transcriber.adapters.session_folder import SessionFolder
 from transcriber.errors import DeviceLost
 from transcriber.events import StateChanged
 from transcriber.settings import Storage, Supervision, Track
-from transcriber.types import RATE, AudioFormat, SampleFormat
+from transcriber.types import RATE, AudioFormat, Position, SampleFormat
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("_scripted_engine")]
 
@@ -81,6 +81,16 @@ async def test_a_click_is_at_the_same_time_in_both_recordings(play, settings):
         heard, kept = loudest(samples, RATE, at), loudest(left, CD.rate, at)
         assert abs(heard - kept) < 0.001
         assert abs(kept - at) < 0.001
+
+
+async def test_what_it_takes_of_the_disk_is_known_to_the_forecast(play, settings, settings_for):
+    for given, bytes_of_a_second in ((settings, 2 * RATE + 4 * CD.rate), (settings_for(), 2 * RATE)):
+        play([clicks(4.0)], form=CD, live=True)
+        async with Transcriber(given) as transcriber:
+            [track] = transcriber.session.tracks
+            await track.durable.reach(Position(1))
+            reading = track.reading()
+            assert reading.stored == pytest.approx(reading.captured / RATE * bytes_of_a_second, abs=1)
 
 
 async def test_nothing_is_kept_unless_it_is_asked_for(play, settings_for):

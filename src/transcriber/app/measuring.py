@@ -23,7 +23,7 @@ from transcriber.core.snapshot import (
 )
 from transcriber.core.trend import Trend
 from transcriber.link import Link
-from transcriber.types import SAMPLE_BYTES, TrackName, seconds
+from transcriber.types import TrackName, seconds
 
 
 class MeasuredTrack(Protocol):
@@ -65,7 +65,7 @@ class Measuring:
     _processes: ProcessProbe = field(default_factory=ProcessProbe)
     _space: SpaceProbe = field(init=False)
     _growth: Trend = field(default_factory=lambda: Trend(space.WINDOW))
-    """Bytes of audio that were captured in all: a transcript adds some 2 % to that."""
+    """Bytes of audio that were stored in all: a transcript adds some 2 % to that."""
     _restarts: Trend = field(default_factory=lambda: Trend(RECENT))
     _trends: dict[TrackName, _Trends] = field(default_factory=dict[TrackName, _Trends])
     _lateness: float = 0.0
@@ -106,7 +106,7 @@ class Measuring:
         return [process for process in found if process is not None]
 
     def _disk(self, now: float) -> DiskSnapshot:
-        self._growth.take(sum(track.reading().captured for track in self.tracks) * SAMPLE_BYTES, now)
+        self._growth.take(sum(track.reading().stored for track in self.tracks), now)
         disk, free = self.services.disk.statistics(), self._space.free()
         return DiskSnapshot(
             calls=disk.calls,

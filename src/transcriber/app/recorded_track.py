@@ -69,7 +69,7 @@ class RecordedTrack:
 
     def reading(self) -> TrackReading:
         """Return the counters of the audio."""
-        return TrackReading(self.recording.durable, self.services.tally.of(self.name).coverage.position, 0.0)
+        return TrackReading(self.recording.durable, self.services.tally.of(self.name).coverage.position, 0.0, 0)
 
     def stop(self) -> None:
         """Do nothing: nothing is captured."""

@@ -28,11 +28,15 @@ from transcriber.types import RATE, SAMPLE_BYTES, DecodeRequest, Hypothesis, Tra
 
 @dataclass(frozen=True, slots=True)
 class TrackReading:
-    """Counters of one track: samples captured, cursor, and the share of its buffer pool in use (0 to 1)."""
+    """Counters of one track: samples captured, cursor, and the share of its buffer pool in use (0 to 1).
+
+    `stored` is what all that was captured takes of the disk, in bytes, as the source delivers it now.
+    """
 
     captured: int
     cursor: int
     buffer: float
+    stored: int
 
     @property
     def lag(self) -> float:

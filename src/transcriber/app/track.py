@@ -28,7 +28,7 @@ from transcriber.errors import NoDeviceError, SourceError
 from transcriber.link import Link
 from transcriber.ports import Source
 from transcriber.supervision import ChildSpec, Recall, Watch
-from transcriber.types import RATE, Block, DeviceBlock, Gap, TrackName
+from transcriber.types import RATE, SAMPLE_BYTES, Block, DeviceBlock, Gap, TrackName
 from transcriber.watermark import Watermark
 
 AHEAD = 64
@@ -167,7 +167,9 @@ class Track:
         """Return the counters of the audio."""
         captured = self.holder.timeline.position
         cursor = self.services.tally.of(self.name).coverage.position
-        return TrackReading(captured, cursor, self._assembly.pool.fill)
+        form = self.holder.format if self._original is not None else None
+        original = captured * form.rate * form.frame_bytes // RATE if form is not None else 0
+        return TrackReading(captured, cursor, self._assembly.pool.fill, captured * SAMPLE_BYTES + original)
 
     @property
     def fault(self) -> SourceError | None:
