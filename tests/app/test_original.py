@@ -72,7 +72,7 @@ async def test_a_click_is_at_the_same_time_in_both_recordings(play, settings):
     transcriber, changes = await run(settings)
     assert changes == []
     [file] = original_files(transcriber.folder / "original" / "t0")
-    assert (file.start, file.header.form) == (0, CD)
+    assert (file.start, file.form) == (0, CD)
     frames = frames_of(file.path)
     assert frames == clicks(4.0), "to the bit"
     left = np.frombuffer(frames, "<i2")[::2]
@@ -110,7 +110,7 @@ async def test_after_a_gap_and_on_another_device_it_is_on_the_same_clock(play_so
     transcriber, changes = await run(replace(settings, tracks=(track,)), duration=3.0)
     assert changes == []
     files = original_files(transcriber.folder / "original" / "t0")
-    assert [file.header.form for file in files][:: len(files) - 1] == [CD, STUDIO]
+    assert [file.form for file in files][:: len(files) - 1] == [CD, STUDIO]
     gaps = read_extent(transcriber.folder / "journal" / "t0").gaps
     assert gaps
     ends = [*(gap.end for gap in gaps), *(file.end for file in files)]
